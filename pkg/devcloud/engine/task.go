@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"k8s.io/klog/v2"
+)
+
+// Task is work that goes on after the request was answered.
+type Task struct {
+	ID   string
+	Kind string // "volume.create": chooses the handler and the operation time
+	Key  string // tasks of one key run one after the other, in order of Due
+	Due  time.Time
+	Args json.RawMessage
+	Try  int // failed runs so far
+}
+
+// Handler does a task. It is called without the engine's lock and may be called again for the same task if the process
+// dies before it returned. When it returns nil the task is done; an error runs it again later.
+type Handler func(ctx context.Context, t Task) error
+
+// Times says how long each kind of task takes, from Schedule to its handler's call.
+type Times struct {
+	Default time.Duration
+	ByKind  map[string]time.Duration
+}
+
+func (t Times) of(kind string) time.Duration {
+	if d, ok := t.ByKind[kind]; ok {
+		return d
+	}
+	return t.Default
+}
+
+// SetTimes replaces the operation times; tasks scheduled before keep theirs.
+func (e *Engine) SetTimes(t Times) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.times = t
+}
+
+// Handle registers the handler of a kind of task.
+func (e *Engine) Handle(kind string, h Handler) { e.handlers[kind] = h }
+
+// Schedule adds a task, due after its kind's operation time. args must marshal to JSON; read it with Task.Decode.
+func (e *Engine) Schedule(tx *Tx, kind, key string, args any) error {
+	b, err := json.Marshal(args)
+	if err != nil {
+		return fmt.Errorf("task %s %s: %w", kind, key, err)
+	}
+	e.tasks.Put(tx, Task{ID: uuid.NewString(), Kind: kind, Key: key, Due: e.Now().Add(e.times.of(kind)), Args: b})
+	return nil
+}
+
+// Pending reports whether tasks of that key are waiting or running.
+func (e *Engine) Pending(tx *Tx, key string) bool {
+	return len(e.tasks.Where(tx, func(t Task) bool { return t.Key == key })) > 0
+}
+
+// Decode reads the task's arguments.
+func (t Task) Decode(into any) error {
+	if err := json.Unmarshal(t.Args, into); err != nil {
+		return fmt.Errorf("task %s %s: %w", t.Kind, t.Key, err)
+	}
+	return nil
+}
+
+// runner starts due tasks, at most one per key at a time.
+type runner struct {
+	e    *Engine
+	mu   sync.Mutex
+	busy map[string]bool
+	wg   sync.WaitGroup
+}
+
+func newRunner(e *Engine) *runner { return &runner{e: e, busy: map[string]bool{}} }
+
+func (r *runner) wait() { r.wg.Wait() }
+
+// startDue starts what is due and returns how long until the next task is, or 0 when none waits.
+func (r *runner) startDue(ctx context.Context) time.Duration {
+	var waiting []Task
+	_ = r.e.View(func(tx *Tx) error {
+		waiting = r.e.tasks.Where(tx, nil)
+		return nil
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.e.Now()
+	var next time.Duration
+	first := map[string]bool{} // only the oldest task of a key may start
+	for _, t := range waiting {
+		if first[t.Key] || r.busy[t.Key] {
+			continue
+		}
+		first[t.Key] = true
+		if d := t.Due.Sub(now); d > 0 {
+			if next == 0 || d < next {
+				next = d
+			}
+			continue
+		}
+		r.busy[t.Key] = true
+		r.wg.Add(1)
+		go r.run(ctx, t)
+	}
+	return next
+}
+
+func (r *runner) run(ctx context.Context, t Task) {
+	defer r.wg.Done()
+	handler, ok := r.e.handlers[t.Kind]
+	err := fmt.Errorf("task %s: no handler", t.Kind)
+	if ok {
+		err = handler(ctx, t)
+	}
+	uerr := r.e.Update(func(tx *Tx) error {
+		if err == nil {
+			r.e.tasks.Delete(tx, t.ID)
+			return nil
+		}
+		t.Try++
+		t.Due = r.e.Now().Add(min(time.Duration(t.Try)*200*time.Millisecond, 5*time.Second))
+		r.e.tasks.Put(tx, t)
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		klog.FromContext(ctx).Error(err, "Task failed and will run again", "kind", t.Kind, "key", t.Key, "try", t.Try)
+	}
+	if uerr != nil {
+		klog.FromContext(ctx).Error(uerr, "Task's end was not saved", "kind", t.Kind, "key", t.Key)
+	}
+	r.mu.Lock()
+	delete(r.busy, t.Key)
+	r.mu.Unlock()
+	r.e.kick()
+}
