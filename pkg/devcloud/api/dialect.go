@@ -1,0 +1,109 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+)
+
+// Dialect is how one OpenStack service speaks, apart from its routes.
+type Dialect struct {
+	// Service names it in the call log, in faults and in the microversion header.
+	Service string
+	// RequestIDs are the headers that carry the request id.
+	RequestIDs []string
+	// AnonymousID: the answer to a request without a valid token carries the request id, too.
+	AnonymousID bool
+	// Versions is the microversion range; nil when the service has none.
+	Versions *Range
+	// Statuses are the codes that differ from the common ones for a reason.
+	Statuses map[engine.Reason]int
+	// Body is the JSON of a refusal.
+	Body func(e *Error) any
+}
+
+// The dialects of the services.
+var (
+	Identity = Dialect{
+		Service: "identity", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Body: keystoneBody,
+	}
+	BlockStorage = Dialect{
+		Service: "volume", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, AnonymousID: true,
+		Versions: &Range{Min: Version{3, 0}, Max: Version{3, 70}},
+		Statuses: map[engine.Reason]int{engine.OverQuota: http.StatusRequestEntityTooLarge},
+		Body:     faultBody,
+	}
+	Compute = Dialect{
+		Service: "compute", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, AnonymousID: true,
+		Versions: &Range{Min: Version{2, 1}, Max: Version{2, 93}, Legacy: "X-Openstack-Nova-Api-Version"},
+		Body:     faultBody,
+	}
+	Network = Dialect{
+		Service: "network", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Statuses: map[engine.Reason]int{engine.OverQuota: http.StatusConflict},
+		Body:     neutronBody,
+	}
+	LoadBalancer = Dialect{
+		Service: "load-balancer", RequestIDs: []string{"X-Openstack-Request-Id"},
+		Body: octaviaBody,
+	}
+)
+
+var faultNames = map[int]string{
+	http.StatusBadRequest:            "badRequest",
+	http.StatusUnauthorized:          "unauthorized",
+	http.StatusForbidden:             "forbidden",
+	http.StatusNotFound:              "itemNotFound",
+	http.StatusMethodNotAllowed:      "badMethod",
+	http.StatusConflict:              "conflictingRequest",
+	http.StatusRequestEntityTooLarge: "overLimit",
+	http.StatusTooManyRequests:       "overLimit",
+	http.StatusNotImplemented:        "notImplemented",
+	http.StatusServiceUnavailable:    "serviceUnavailable",
+}
+
+// faultBody is Nova's and Cinder's shape: the fault's name is the key.
+func faultBody(e *Error) any {
+	name := e.Type
+	if name == "" {
+		name = faultNames[e.Status]
+	}
+	if name == "" {
+		name = "computeFault"
+	}
+	fault := map[string]any{"code": e.Status, "message": e.Message}
+	if name == "overLimit" {
+		fault["retryAfter"] = "0"
+	}
+	return map[string]any{name: fault}
+}
+
+func neutronBody(e *Error) any {
+	name := e.Type
+	if name == "" {
+		name = "HTTP" + strings.ReplaceAll(http.StatusText(e.Status), " ", "")
+	}
+	return map[string]any{"NeutronError": map[string]any{"type": name, "message": e.Message, "detail": ""}}
+}
+
+func octaviaBody(e *Error) any {
+	side := "Client"
+	if e.Status >= http.StatusInternalServerError {
+		side = "Server"
+	}
+	return map[string]any{"faultcode": side, "faultstring": e.Message, "debuginfo": nil}
+}
+
+func keystoneBody(e *Error) any {
+	return map[string]any{"error": map[string]any{
+		"code": e.Status, "title": http.StatusText(e.Status), "message": e.Message,
+	}}
+}
+
+// unauthorized is the answer of every service to a missing, unknown or expired token.
+var unauthorized = map[string]any{"error": map[string]any{
+	"code": http.StatusUnauthorized, "title": "Unauthorized",
+	"message": "The request you have made requires authentication.",
+}}

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Version is an API microversion.
+type Version struct{ Major, Minor int }
+
+func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
+
+// AtLeast reports whether v is other or newer.
+func (v Version) AtLeast(major, minor int) bool {
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// Range is what a service supports. Without a header a request gets Min.
+type Range struct {
+	Min, Max Version
+	// Legacy is an older header that is understood and answered, too.
+	Legacy string
+}
+
+const versionHeader = "Openstack-Api-Version"
+
+var versionForm = regexp.MustCompile(`^([1-9]\d*)\.([1-9]\d*|0)$`)
+
+// negotiate chooses the request's version and sets the answer's headers.
+func (vs *Range) negotiate(service string, r *http.Request, answer http.Header) (Version, error) {
+	vary := "OpenStack-API-Version"
+	if vs.Legacy != "" {
+		vary += ", X-OpenStack-Nova-API-Version"
+	}
+	answer.Set("Vary", vary)
+	asked := vs.asked(service, r)
+	if asked == "" {
+		vs.announce(service, vs.Min.String(), answer)
+		return vs.Min, nil
+	}
+	if asked == "latest" {
+		vs.announce(service, vs.Max.String(), answer)
+		return vs.Max, nil
+	}
+	vs.announce(service, asked, answer)
+	m := versionForm.FindStringSubmatch(asked)
+	if m == nil {
+		return vs.Min, BadRequest("API Version String %s is of invalid format. Must be of format MajorNum.MinorNum.", asked)
+	}
+	major, err := strconv.Atoi(m[1])
+	minor, err2 := strconv.Atoi(m[2])
+	v := Version{major, minor}
+	if err != nil || err2 != nil || !v.AtLeast(vs.Min.Major, vs.Min.Minor) || !vs.Max.AtLeast(major, minor) {
+		return vs.Min, &Error{Status: http.StatusNotAcceptable, Type: "computeFault", Message: fmt.Sprintf(
+			"Version %s is not supported by the API. Minimum is %s and maximum is %s.", asked, vs.Min, vs.Max)}
+	}
+	return v, nil
+}
+
+func (vs *Range) announce(service, version string, answer http.Header) {
+	answer.Set(versionHeader, service+" "+version)
+	if vs.Legacy != "" {
+		answer.Set(vs.Legacy, version)
+	}
+}
+
+// asked is the version in the request's headers: "compute 2.79, volume 3.42" or the legacy "2.79".
+func (vs *Range) asked(service string, r *http.Request) string {
+	for _, value := range r.Header.Values(versionHeader) {
+		for _, one := range strings.Split(value, ",") {
+			if name, version, ok := strings.Cut(strings.TrimSpace(one), " "); ok && strings.EqualFold(name, service) {
+				return strings.TrimSpace(version)
+			}
+		}
+	}
+	if vs.Legacy != "" {
+		return strings.TrimSpace(r.Header.Get(vs.Legacy))
+	}
+	return ""
+}
