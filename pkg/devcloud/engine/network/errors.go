@@ -1,0 +1,35 @@
+package network
+
+import (
+	"errors"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+)
+
+// The refusals carry Neutron's exception names: clients tell cases of one status apart by them.
+
+func notFound(typ, format string, args ...any) error {
+	return engine.RefuseAs(engine.NotFound, typ, format, args...)
+}
+
+func conflict(typ, format string, args ...any) error {
+	return engine.RefuseAs(engine.Conflict, typ, format, args...)
+}
+
+func invalid(typ, format string, args ...any) error {
+	return engine.RefuseAs(engine.Invalid, typ, format, args...)
+}
+
+// IsNotFound reports whether err says that an object does not exist.
+func IsNotFound(err error) bool {
+	var e *engine.Error
+	return errors.As(err, &e) && e.Reason == engine.NotFound
+}
+
+// room fails when a project that has used n of a resource may have no more. The list is written as Python writes it.
+func room(resource string, used, limit int) error {
+	if limit >= 0 && used >= limit {
+		return engine.RefuseAs(engine.OverQuota, "OverQuota", "Quota exceeded for resources: ['%s'].", resource)
+	}
+	return nil
+}
