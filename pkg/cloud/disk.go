@@ -75,7 +75,8 @@ type DiskFilter struct {
 }
 
 // Disks is what a cloud offers for disks. Every method is one request to the cloud (ListDisks: one per page) and waits
-// for nothing; package ensure adds waiting and idempotency. Errors are *Error.
+// for nothing; package ensure adds waiting and idempotency. Errors are *Error. When a refusal's status does not tell why,
+// the provider reads the object once more to choose the error.
 type Disks interface {
 	// CreateDisk asks for a disk and returns it, usually still DiskCreating. Not idempotent: names are not unique.
 	// ErrExhausted over quota, ErrInvalid for an unknown type or zone, ErrOutcomeUnknown when the answer was lost.
@@ -88,13 +89,14 @@ type Disks interface {
 	// in transition, ErrConflict while it is attached.
 	DeleteDisk(ctx context.Context, id string) error
 	// ExtendDisk asks for a larger size, attached or not. ErrExhausted over quota, ErrInvalid when not larger,
-	// ErrBusy while in transition.
+	// ErrBusy while in transition, ErrNotFound when it is gone.
 	ExtendDisk(ctx context.Context, id string, sizeGiB int64) error
 	// AttachDisk asks for the disk on the instance. The answer only means that the request was accepted: an attach
 	// that fails later rolls the disk silently back to DiskAvailable. ErrConflict when the disk is attached already
 	// (here or elsewhere) or in transition, ErrNotFound when either is gone, ErrExhausted when the instance is full.
 	AttachDisk(ctx context.Context, diskID, instanceID string) error
-	// DetachDisk asks for the disk to leave the instance. ErrNotFound when there is no such attachment.
+	// DetachDisk asks for the disk to leave the instance. A detach that fails later rolls the disk silently back to
+	// DiskAttached. ErrNotFound when there is no such attachment, ErrBusy while the disk is in transition.
 	DetachDisk(ctx context.Context, diskID, instanceID string) error
 	// DiskTypes and DiskZones list what CreateDisk accepts (zones: the available ones).
 	DiskTypes(ctx context.Context) ([]string, error)

@@ -40,6 +40,10 @@ type Listener struct {
 	AllowedCIDRs  []string
 	DefaultPoolID string
 	Provisioning  ProvisioningState
+	// How long an idle connection is kept, in milliseconds; 0 in a write: the cloud's default.
+	TimeoutClientData    int32
+	TimeoutMemberConnect int32
+	TimeoutMemberData    int32
 	// Pool names the default pool by Name in a creating request.
 	Pool string
 }
@@ -64,6 +68,8 @@ type Member struct {
 	Port     int32
 	SubnetID string // may be empty
 	Weight   int32
+	// MonitorPort is where the pool's monitor asks; 0: at Port.
+	MonitorPort int32
 }
 
 // Monitor is how a pool finds out which members work. Times are in seconds.
@@ -117,9 +123,11 @@ type Subnet struct {
 
 // LoadBalancers is what a cloud offers for balancing. Every method is one request (lists: one per page;
 // GetLoadBalancer: a full read, 4+P for P pools with members) and waits for nothing. Any write to a balancer that is
-// ProvisioningPending is ErrBusy; every accepted write makes it pending.
+// ProvisioningPending is ErrBusy; every accepted write makes it pending. A balancer in ProvisioningError takes no write
+// but DeleteLoadBalancer; it answers ErrBusy as well, and only its state tells the two apart.
 type LoadBalancers interface {
 	// CreateLoadBalancer creates the whole tree in one request: listeners name their pools by Pool.
+	// Every pool needs a name. The answer has the balancer's id and address; of the tree it may have only a part.
 	// Not idempotent: names are not unique. ErrExhausted over quota, ErrInvalid for a bad subnet or value.
 	CreateLoadBalancer(ctx context.Context, lb LoadBalancer) (LoadBalancer, error)
 	// GetLoadBalancer reads the whole tree from the cloud. ErrNotFound is proof of absence.
@@ -128,26 +136,33 @@ type LoadBalancers interface {
 	GetLoadBalancerState(ctx context.Context, id string) (LoadBalancer, error)
 	// ListLoadBalancers reads the balancers that carry all of the tags, without their trees.
 	ListLoadBalancers(ctx context.Context, tags ...string) ([]LoadBalancer, error)
-	// SetLoadBalancerTags replaces the tags.
+	// SetLoadBalancerTags replaces the tags. It is a write like any other: the balancer becomes pending.
 	SetLoadBalancerTags(ctx context.Context, id string, tags []string) error
 	// DeleteLoadBalancer removes the balancer with all its parts. ErrNotFound when it is gone.
 	DeleteLoadBalancer(ctx context.Context, id string) error
 
-	// CreateListener makes a listener; l.DefaultPoolID may name an existing pool.
+	// CreateListener makes a listener; l.DefaultPoolID may name an existing pool. ErrConflict when another listener
+	// has the port.
 	CreateListener(ctx context.Context, lbID string, l Listener) (Listener, error)
-	// UpdateListener changes connection limit, CIDRs and default pool.
+	// UpdateListener changes connection limit, CIDRs, timeouts and default pool to those of l; an empty DefaultPoolID
+	// takes the pool away.
 	UpdateListener(ctx context.Context, l Listener) error
+	// DeleteListener removes a listener; its pool stays. ErrNotFound when it is gone.
 	DeleteListener(ctx context.Context, id string) error
 	// CreatePool makes a pool without members and monitor.
 	CreatePool(ctx context.Context, lbID string, p Pool) (Pool, error)
 	// UpdatePool changes algorithm and persistence.
 	UpdatePool(ctx context.Context, p Pool) error
+	// DeletePool removes a pool with its members and monitor. ErrNotFound when it is gone.
 	DeletePool(ctx context.Context, id string) error
 	// SetMembers replaces all members of a pool in one request. Never call it when nothing changed: the cloud
 	// reconfigures the balancer all the same.
 	SetMembers(ctx context.Context, poolID string, members []Member) error
+	// CreateMonitor gives a pool its monitor. ErrConflict when it has one.
 	CreateMonitor(ctx context.Context, poolID string, m Monitor) (Monitor, error)
+	// UpdateMonitor changes everything but the type.
 	UpdateMonitor(ctx context.Context, m Monitor) error
+	// DeleteMonitor removes a monitor. ErrNotFound when it is gone.
 	DeleteMonitor(ctx context.Context, id string) error
 }
 
@@ -159,9 +174,12 @@ type Networks interface {
 	ListSubnets(ctx context.Context, networkID string) ([]Subnet, error)
 	// ListFloatingIPs reads the project's floating IPs; empty filter fields do not filter.
 	ListFloatingIPs(ctx context.Context, filter FloatingIPFilter) ([]FloatingIP, error)
-	// CreateFloatingIP allocates an address and points it at spec.PortID, in one request.
+	// CreateFloatingIP allocates an address and points it at spec.PortID, in one request. Not idempotent. ErrExhausted
+	// over quota, ErrConflict when the port has a floating IP already or the address is taken, ErrInvalid when the
+	// network is not external, or network, subnet or port do not exist.
 	CreateFloatingIP(ctx context.Context, spec FloatingIPSpec) (FloatingIP, error)
-	// AssociateFloatingIP points an address at a port.
+	// AssociateFloatingIP points an address at a port; an empty portID takes it from its port. ErrNotFound when the
+	// address or the port is gone, ErrConflict when the port has another address of that network.
 	AssociateFloatingIP(ctx context.Context, id, portID string) error
 	// DeleteFloatingIP releases the address. ErrNotFound when it is gone.
 	DeleteFloatingIP(ctx context.Context, id string) error
