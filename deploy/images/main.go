@@ -23,15 +23,15 @@ func (b *binDirs) String() string     { return strings.Join(*b, ",") }
 func (b *binDirs) Set(s string) error { *b = append(*b, s); return nil }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return err
