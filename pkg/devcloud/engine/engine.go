@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -92,6 +93,7 @@ type Tx struct {
 	undo  []func()
 	dirty map[dirtyKey]struct{}
 	tasks bool // tasks were added or removed
+	seen  []Violation
 }
 
 type dirtyKey struct{ table, id string }
@@ -104,12 +106,29 @@ func (e *Engine) View(fn func(tx *Tx) error) error {
 }
 
 // Update runs fn and makes its changes durable together; if fn fails, none of them happened.
-// fn must do no I/O: the whole cloud waits for it.
+// fn must do no I/O: the whole cloud waits for it. Only safety violations are kept whether or not fn fails.
 func (e *Engine) Update(fn func(tx *Tx) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	tx := &Tx{e: e, write: true, dirty: map[dirtyKey]struct{}{}}
-	err := fn(tx)
+	tx := e.begin()
+	err := e.commit(tx, fn(tx))
+	if err == nil && tx.tasks {
+		e.kick()
+	}
+	if len(tx.seen) > 0 {
+		witness := e.begin()
+		for _, v := range tx.seen {
+			e.violations.Put(witness, v)
+		}
+		err = errors.Join(err, e.commit(witness, nil))
+	}
+	return err
+}
+
+func (e *Engine) begin() *Tx { return &Tx{e: e, write: true, dirty: map[dirtyKey]struct{}{}} }
+
+// commit makes the transaction durable, or takes it back if err says so or saving fails.
+func (e *Engine) commit(tx *Tx, err error) error {
 	if err == nil {
 		err = e.persist(tx)
 	}
@@ -117,12 +136,8 @@ func (e *Engine) Update(fn func(tx *Tx) error) error {
 		for i := len(tx.undo) - 1; i >= 0; i-- {
 			tx.undo[i]()
 		}
-		return err
 	}
-	if tx.tasks {
-		e.kick()
-	}
-	return nil
+	return err
 }
 
 func (e *Engine) persist(tx *Tx) error {

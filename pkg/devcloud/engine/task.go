@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 type Task struct {
 	ID   string
 	Kind string // "volume.create": chooses the handler and the operation time
-	Key  string // tasks of one key run one after the other, in order of Due
+	Key  string // tasks of one key run one after the other, in the order they were scheduled
 	Due  time.Time
 	Args json.RawMessage
 	Try  int // failed runs so far
@@ -24,6 +25,11 @@ type Task struct {
 // Handler does a task. It is called without the engine's lock and may be called again for the same task if the process
 // dies before it returned. When it returns nil the task is done; an error runs it again later.
 type Handler func(ctx context.Context, t Task) error
+
+// Again is what a Handler returns to run again after that time, without anything being wrong.
+type Again time.Duration
+
+func (a Again) Error() string { return "not yet: again in " + time.Duration(a).String() }
 
 // Times says how long each kind of task takes, from Schedule to its handler's call.
 type Times struct {
@@ -45,16 +51,28 @@ func (e *Engine) SetTimes(t Times) {
 	e.times = t
 }
 
+// Times returns the operation times in force.
+func (e *Engine) Times() Times {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.times
+}
+
 // Handle registers the handler of a kind of task.
 func (e *Engine) Handle(kind string, h Handler) { e.handlers[kind] = h }
 
 // Schedule adds a task, due after its kind's operation time. args must marshal to JSON; read it with Task.Decode.
 func (e *Engine) Schedule(tx *Tx, kind, key string, args any) error {
+	return e.ScheduleIn(tx, e.times.of(kind), kind, key, args)
+}
+
+// ScheduleIn is Schedule with a delay of its own instead of the kind's operation time.
+func (e *Engine) ScheduleIn(tx *Tx, delay time.Duration, kind, key string, args any) error {
 	b, err := json.Marshal(args)
 	if err != nil {
 		return fmt.Errorf("task %s %s: %w", kind, key, err)
 	}
-	e.tasks.Put(tx, Task{ID: uuid.NewString(), Kind: kind, Key: key, Due: e.Now().Add(e.times.of(kind)), Args: b})
+	e.tasks.Put(tx, Task{ID: uuid.NewString(), Kind: kind, Key: key, Due: e.Now().Add(delay), Args: b})
 	return nil
 }
 
@@ -85,13 +103,13 @@ func (r *runner) wait() { r.wg.Wait() }
 
 // startDue starts what is due and returns how long until the next task is, or 0 when none waits.
 func (r *runner) startDue(ctx context.Context) time.Duration {
+	r.mu.Lock() // before the look: a task that ends in between must not be started again
+	defer r.mu.Unlock()
 	var waiting []Task
 	_ = r.e.View(func(tx *Tx) error {
 		waiting = r.e.tasks.Where(tx, nil)
 		return nil
 	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	now := r.e.Now()
 	var next time.Duration
 	first := map[string]bool{} // only the oldest task of a key may start
@@ -120,17 +138,23 @@ func (r *runner) run(ctx context.Context, t Task) {
 	if ok {
 		err = handler(ctx, t)
 	}
+	var again Again
+	waits := errors.As(err, &again)
 	uerr := r.e.Update(func(tx *Tx) error {
 		if err == nil {
 			r.e.tasks.Delete(tx, t.ID)
 			return nil
 		}
-		t.Try++
-		t.Due = r.e.Now().Add(min(time.Duration(t.Try)*200*time.Millisecond, 5*time.Second))
+		if waits {
+			t.Due = r.e.Now().Add(time.Duration(again))
+		} else {
+			t.Try++
+			t.Due = r.e.Now().Add(min(time.Duration(t.Try)*200*time.Millisecond, 5*time.Second))
+		}
 		r.e.tasks.Put(tx, t)
 		return nil
 	})
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !waits && ctx.Err() == nil {
 		klog.FromContext(ctx).Error(err, "Task failed and will run again", "kind", t.Kind, "key", t.Key, "try", t.Try)
 	}
 	if uerr != nil {

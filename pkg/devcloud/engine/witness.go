@@ -23,9 +23,9 @@ type Violation struct {
 	Detail string    `json:"detail"`
 }
 
-// Violate records a safety violation.
+// Violate records a safety violation, also if the transaction then fails: a refused request was still made.
 func (e *Engine) Violate(tx *Tx, kind, object, detail string) {
-	e.violations.Put(tx, Violation{ID: uuid.NewString(), At: e.Now(), Kind: kind, Object: object, Detail: detail})
+	tx.seen = append(tx.seen, Violation{ID: uuid.NewString(), At: e.Now(), Kind: kind, Object: object, Detail: detail})
 }
 
 // Violations lists the safety violations seen so far, oldest first.
