@@ -1,0 +1,67 @@
+# Fairlead's commands. Every target installs what it needs; run as root on Debian 12 with Go and git.
+# Downloads and builds of tools are kept in $XDG_CACHE_HOME/fairlead (default ~/.cache/fairlead), by content.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export GOFLAGS := -buildvcs=false
+export GOTOOLCHAIN := local
+VERSION := 0.1.0
+
+CGO_FREE := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+PACKAGES := gcc libc6-dev e2fsprogs xfsprogs util-linux mount iproute2 nftables kmod procps
+
+.PHONY: help
+help: ## Show the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build the programs into bin/
+	$(CGO_FREE) -o bin/ ./cmd/... ./deploy/images/pause ./tests/lab/cmd/lab
+
+.PHONY: tools
+tools: ## Build the pinned tools: Kubernetes, containerd, etcd, helm, ... (20 minutes the first time)
+	@go run ./tests/tools/build all >/dev/null
+
+.PHONY: images
+images: build ## Make the container images (docker archives in the cache)
+	@kubernetes=$$(go run ./tests/tools/build kubernetes) && provisioner=$$(go run ./tests/tools/build provisioner) && \
+	  go run ./deploy/images --bin bin --bin "$$kubernetes" --bin "$$provisioner"
+
+.PHONY: lab-up
+lab-up: images ## Start the embedded cloud and a two-node Kubernetes on this machine
+	@bin/lab up
+
+.PHONY: lab-down
+lab-down: ## Stop the lab and remove everything it made
+	@test -x bin/lab || $(CGO_FREE) -o bin/ ./tests/lab/cmd/lab
+	@bin/lab down
+
+.PHONY: demo
+demo: images ## A database on a Fairlead disk behind a Fairlead load balancer, moved, grown, deleted (KEEP=1 leaves it running)
+	@go run ./tests/demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: packages lint ## The one test command: format, vet, lint, unit tests with -race, conformance, real file systems
+	go test -race -run '^$$' ./... >/dev/null # compile and link first: no compilation beside tests with deadlines
+	go test -race -p 1 -timeout 10m ./...
+
+.PHONY: lint
+lint: ## Formatting, go vet, golangci-lint
+	@unformatted=$$(gofmt -l cmd pkg deploy charts tests); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	"$$(go run ./tests/tools/build golangci-lint)/golangci-lint" run ./...
+
+.PHONY: e2e
+e2e: images ## The demo's steps, bad input and kill -9 tests as asserted Go tests on the lab
+	@mkdir -p bin && go test -c -o bin/e2e.test ./tests/e2e
+	cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab
+
+.PHONY: packages
+packages:
+	@go run ./tests/tools/apt $(PACKAGES)
+
+.PHONY: clean
+clean: ## Remove bin/ (the caches stay)
+	rm -rf bin
