@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Cloud is a connection to one cloud, one project, one region. All of it is safe for concurrent use.
@@ -30,6 +32,11 @@ type Config struct {
 	Name string
 	// UserAgent is sent with every request, "fairlead-csi/v0.1.0".
 	UserAgent string
+	// QPS and Burst limit the requests per second; 0 QPS does not.
+	QPS   float64
+	Burst int
+	// Metrics takes the provider's metrics; nil: none are kept.
+	Metrics prometheus.Registerer
 }
 
 // Opener connects to a cloud. A bad or missing configuration is an error that names the file and the field.
