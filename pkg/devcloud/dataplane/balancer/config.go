@@ -15,10 +15,10 @@ type Config struct {
 type Listener struct {
 	ID                   string
 	Port                 int
-	AllowedCIDRs         []string      // empty: everyone
-	ConnectionLimit      int           // at the same time; zero or less: no limit
-	ClientTimeout        time.Duration // a client silent for so long while its member is silent too is cut; 0: 50 s
-	MemberTimeout        time.Duration // the same for the member; the longer of the two holds; 0: 50 s
+	AllowedCIDRs         []string      // empty: everyone; others are reset
+	ConnectionLimit      int           // at the same time, later ones wait; zero or less: no limit
+	ClientTimeout        time.Duration // a connection silent in both directions for so long is cut; 0: 50 s
+	MemberTimeout        time.Duration // the same; as in haproxy the shorter of the two holds; 0: 50 s
 	MemberConnectTimeout time.Duration // of one attempt to reach a member; 0: 5 s
 	Pool                 *Pool         // nil: connections are refused
 }
