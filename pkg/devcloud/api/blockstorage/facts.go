@@ -1,0 +1,231 @@
+package blockstorage
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
+)
+
+func (s service) typeID(name string) any {
+	for _, t := range s.volumes.Types() {
+		if t.Name == name {
+			return t.ID
+		}
+	}
+	return nil
+}
+
+func (s service) types(r *api.Request) (int, any, error) {
+	all := s.volumes.Types()
+	page, next, err := api.Page(r, all, func(t blockstorage.Type) string { return t.ID }, maxItems, func(id string) error {
+		return engine.Refuse(engine.NotFound, "Volume type %s could not be found.", id)
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	views := make([]any, len(page))
+	for i, t := range page {
+		views[i] = typeView(t)
+	}
+	body := map[string]any{"volume_types": views}
+	if next != nil {
+		body["volume_type_links"] = next
+	}
+	return http.StatusOK, body, nil
+}
+
+func (s service) showType(r *api.Request) (int, any, error) {
+	id := r.PathValue("id")
+	for i, t := range s.volumes.Types() {
+		if t.ID == id || id == "default" && i == 0 {
+			return http.StatusOK, map[string]any{"volume_type": typeView(t)}, nil
+		}
+	}
+	return 0, nil, engine.Refuse(engine.NotFound, "Volume type %s could not be found.", id)
+}
+
+func (s service) zones(*api.Request) (int, any, error) {
+	zones := []any{}
+	for _, name := range s.volumes.Zones() {
+		zones = append(zones, map[string]any{"zoneName": name, "zoneState": map[string]any{"available": true}})
+	}
+	return http.StatusOK, map[string]any{"availabilityZoneInfo": zones}, nil
+}
+
+func (s service) usage(projectID string) (used blockstorage.Quota) {
+	_ = s.view(func(tx *engine.Tx) error {
+		used = s.volumes.Usage(tx, projectID)
+		return nil
+	})
+	return used
+}
+
+func (s service) limits(r *api.Request) (int, any, error) {
+	used, quota := s.usage(r.Caller.ProjectID), s.volumes.Quota()
+	return http.StatusOK, map[string]any{"limits": map[string]any{
+		"rate": []any{},
+		"absolute": map[string]any{
+			"maxTotalVolumes": quota.Volumes, "maxTotalVolumeGigabytes": quota.Gigabytes,
+			"totalVolumesUsed": used.Volumes, "totalGigabytesUsed": used.Gigabytes,
+			"maxTotalSnapshots": 0, "totalSnapshotsUsed": 0,
+			"maxTotalBackups": 0, "totalBackupsUsed": 0, "maxTotalBackupGigabytes": 0, "totalBackupGigabytesUsed": 0,
+		},
+	}}, nil
+}
+
+func (s service) quotas(r *api.Request) (int, any, error) {
+	target := r.PathValue("target")
+	if target != r.Caller.ProjectID {
+		return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow volume_extension:quotas:show to be performed.")
+	}
+	quota := s.volumes.Quota()
+	limits := map[string]int64{
+		"volumes": quota.Volumes, "gigabytes": quota.Gigabytes, "per_volume_gigabytes": -1,
+		"snapshots": 0, "backups": 0, "backup_gigabytes": 0, "groups": 0,
+	}
+	set := map[string]any{"id": target}
+	withUsage, _ := strconv.ParseBool(r.URL.Query().Get("usage"))
+	if !withUsage {
+		for name, limit := range limits {
+			set[name] = limit
+		}
+		return http.StatusOK, map[string]any{"quota_set": set}, nil
+	}
+	used := s.usage(target)
+	inUse := map[string]int64{"volumes": used.Volumes, "gigabytes": used.Gigabytes}
+	for name, limit := range limits {
+		set[name] = map[string]int64{"limit": limit, "in_use": inUse[name], "reserved": 0}
+	}
+	return http.StatusOK, map[string]any{"quota_set": set}, nil
+}
+
+// eachAttachment visits a project's attachments, of the newest volume first.
+func (s service) eachAttachment(projectID string, visit func(v blockstorage.Volume, a blockstorage.Attachment)) {
+	_ = s.view(func(tx *engine.Tx) error {
+		for _, v := range s.volumes.List(tx, projectID) {
+			for _, a := range v.Attachments {
+				visit(v, a)
+			}
+		}
+		return nil
+	})
+}
+
+func (s service) attachments(detailed bool) api.Handler {
+	type pair struct {
+		id   string
+		view map[string]any
+	}
+	return func(r *api.Request) (int, any, error) {
+		query := r.URL.Query()
+		var all []pair
+		s.eachAttachment(r.Caller.ProjectID, func(v blockstorage.Volume, a blockstorage.Attachment) {
+			for name, value := range map[string]string{
+				"volume_id": v.ID, "instance_id": a.ServerID, "status": string(a.Status), "attach_status": string(a.Status),
+			} {
+				if want := query.Get(name); want != "" && want != value {
+					return
+				}
+			}
+			view := attachmentSummary(v, a)
+			if detailed {
+				view = attachmentDetail(v, a)
+			}
+			all = append(all, pair{a.ID, view})
+		})
+		page, next, err := api.Page(r, all, func(p pair) string { return p.id }, maxItems, unknownAttachment)
+		if err != nil {
+			return 0, nil, err
+		}
+		views := make([]any, len(page))
+		for i, p := range page {
+			views[i] = p.view
+		}
+		body := map[string]any{"attachments": views}
+		if next != nil {
+			body["attachments_links"] = next
+		}
+		return http.StatusOK, body, nil
+	}
+}
+
+func unknownAttachment(id string) error {
+	return engine.Refuse(engine.NotFound, "Volume attachment could not be found with filter: attachment_id = %s.", id)
+}
+
+func (s service) findAttachment(r *api.Request) (volume blockstorage.Volume, found blockstorage.Attachment, err error) {
+	id := r.PathValue("id")
+	err = unknownAttachment(id)
+	s.eachAttachment(r.Caller.ProjectID, func(v blockstorage.Volume, a blockstorage.Attachment) {
+		if a.ID == id {
+			volume, found, err = v, a, nil
+		}
+	})
+	return volume, found, err
+}
+
+func (s service) attachment(r *api.Request) (int, any, error) {
+	v, a, err := s.findAttachment(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"attachment": attachmentDetail(v, a)}, nil
+}
+
+func (s service) deleteAttachment(r *api.Request) (int, any, error) {
+	_, a, err := s.findAttachment(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return 0, nil, refuseBehindNova(a)
+}
+
+func (s service) messages(r *api.Request) (int, any, error) {
+	query := r.URL.Query()
+	var all []blockstorage.Message
+	_ = s.view(func(tx *engine.Tx) error {
+		for _, m := range s.volumes.Messages(tx, r.Caller.ProjectID) {
+			if id := query.Get("resource_uuid"); id == "" || id == m.VolumeID {
+				all = append(all, m)
+			}
+		}
+		return nil
+	})
+	page, next, err := api.Page(r, all, func(m blockstorage.Message) string { return m.ID }, maxItems, unknownMessage)
+	if err != nil {
+		return 0, nil, err
+	}
+	views := make([]any, len(page))
+	for i, m := range page {
+		views[i] = messageView(r, m)
+	}
+	body := map[string]any{"messages": views}
+	if next != nil {
+		body["messages_links"] = next
+	}
+	return http.StatusOK, body, nil
+}
+
+func unknownMessage(id string) error {
+	return engine.Refuse(engine.NotFound, "Message %s could not be found.", id)
+}
+
+func (s service) message(r *api.Request) (int, any, error) {
+	id := r.PathValue("id")
+	var found *blockstorage.Message
+	_ = s.view(func(tx *engine.Tx) error {
+		for _, m := range s.volumes.Messages(tx, r.Caller.ProjectID) {
+			if m.ID == id {
+				found = &m
+			}
+		}
+		return nil
+	})
+	if found == nil {
+		return 0, nil, unknownMessage(id)
+	}
+	return http.StatusOK, map[string]any{"message": messageView(r, *found)}, nil
+}

@@ -1,0 +1,315 @@
+package blockstorage
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strconv"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
+)
+
+// maxItems is Cinder's osapi_max_limit.
+const maxItems = 1000
+
+type createBody struct {
+	Volume *struct {
+		Size         json.RawMessage   `json:"size"`
+		Name         string            `json:"name"`
+		Description  *string           `json:"description"`
+		Type         string            `json:"volume_type"`
+		Zone         string            `json:"availability_zone"`
+		Metadata     map[string]string `json:"metadata"`
+		SnapshotID   string            `json:"snapshot_id"`
+		SourceVolume string            `json:"source_volid"`
+		Image        string            `json:"imageRef"`
+		Backup       string            `json:"backup_id"`
+	} `json:"volume"`
+}
+
+func (s service) create(r *api.Request) (int, any, error) {
+	var body createBody
+	if err := r.Decode(&body); err != nil {
+		return 0, nil, err
+	}
+	in := body.Volume
+	if in == nil {
+		return 0, nil, api.BadRequest("Invalid input for field/attribute volume. Value: None. 'volume' is a required property")
+	}
+	switch {
+	case in.SnapshotID != "":
+		return 0, nil, api.Errorf(http.StatusNotFound, "Snapshot %s could not be found.", in.SnapshotID)
+	case in.Backup != "":
+		return 0, nil, api.Errorf(http.StatusNotFound, "Backup %s could not be found.", in.Backup)
+	case in.SourceVolume != "":
+		return 0, nil, api.BadRequest("Invalid input for field/attribute source_volid: this cloud does not clone volumes.")
+	case in.Image != "":
+		return 0, nil, api.BadRequest("Invalid image identifier or unable to access requested image.")
+	}
+	size, err := parseSize("size", in.Size)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := checkStrings(in.Name, in.Metadata); err != nil {
+		return 0, nil, err
+	}
+	var v blockstorage.Volume
+	err = s.engine.Update(func(tx *engine.Tx) error {
+		var err error
+		v, err = s.volumes.Create(tx, blockstorage.Spec{
+			ProjectID: r.Caller.ProjectID, UserID: r.Caller.UserID, Name: in.Name, Description: in.Description,
+			SizeGiB: size, Type: in.Type, Zone: in.Zone, Metadata: in.Metadata,
+		})
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusAccepted, map[string]any{"volume": s.created(r, v)}, nil
+}
+
+// parseSize reads a number of GiB, which Cinder takes as a JSON number or as a string.
+func parseSize(field string, raw json.RawMessage) (int64, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: None. None is not of type 'integer', 'string'", field)
+	}
+	text := string(raw)
+	if raw[0] == '"' {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return 0, api.BadRequest("Malformed request body: %v", err)
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: %s. '%s' is not of type 'integer'", field, text, text)
+	}
+	if n < 1 {
+		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: %d. %d is less than the minimum of 1", field, n, n)
+	}
+	return n, nil
+}
+
+// maxString is the longest name, key or value.
+const maxString = 255
+
+func checkStrings(name string, metadata map[string]string) error {
+	if len(name) > maxString {
+		return api.BadRequest("Invalid input for field/attribute name. Value: %s. '%s' is too long", name, name)
+	}
+	for k, v := range metadata {
+		if k == "" || len(k) > maxString || len(v) > maxString {
+			return api.BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters, values at most %d",
+				k, v, maxString, maxString)
+		}
+	}
+	return nil
+}
+
+func (s service) list(detailed bool) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		match, err := parseFilter(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		var all []blockstorage.Volume
+		_ = s.view(func(tx *engine.Tx) error {
+			for _, v := range s.volumes.List(tx, r.Caller.ProjectID) {
+				if match(v) {
+					all = append(all, v)
+				}
+			}
+			return nil
+		})
+		page, next, err := api.Page(r, all, func(v blockstorage.Volume) string { return v.ID }, maxItems, unknownVolume)
+		if err != nil {
+			return 0, nil, err
+		}
+		views := make([]any, len(page))
+		for i, v := range page {
+			if views[i] = summary(r, v); detailed {
+				views[i] = s.detail(r, v)
+			}
+		}
+		body := map[string]any{"volumes": views}
+		if next != nil {
+			body["volumes_links"] = next
+		}
+		if withCount, _ := strconv.ParseBool(r.URL.Query().Get("with_count")); withCount && r.Version.AtLeast(3, 45) {
+			body["count"] = len(all)
+		}
+		return http.StatusOK, body, nil
+	}
+}
+
+func unknownVolume(id string) error {
+	return engine.Refuse(engine.NotFound, "Volume %s could not be found.", id)
+}
+
+func (s service) show(r *api.Request) (int, any, error) {
+	v, err := s.get(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"volume": s.detail(r, v)}, nil
+}
+
+func (s service) change(r *api.Request, change func(v blockstorage.Volume) blockstorage.Change) (v blockstorage.Volume, err error) {
+	err = s.engine.Update(func(tx *engine.Tx) error {
+		if v, err = s.volumes.Get(tx, r.Caller.ProjectID, r.PathValue("id")); err != nil {
+			return err
+		}
+		v, err = s.volumes.Update(tx, r.Caller.ProjectID, v.ID, change(v))
+		return err
+	})
+	return v, err
+}
+
+func (s service) update(r *api.Request) (int, any, error) {
+	var body struct {
+		Volume *struct {
+			Name        *string           `json:"name"`
+			Description *string           `json:"description"`
+			Metadata    map[string]string `json:"metadata"`
+		} `json:"volume"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return 0, nil, err
+	}
+	in := body.Volume
+	if in == nil || in.Name == nil && in.Description == nil && in.Metadata == nil {
+		return 0, nil, api.BadRequest("Invalid input for field/attribute volume. At least one of name, description and metadata must be given")
+	}
+	name := ""
+	if in.Name != nil {
+		name = *in.Name
+	}
+	if err := checkStrings(name, in.Metadata); err != nil {
+		return 0, nil, err
+	}
+	v, err := s.change(r, func(blockstorage.Volume) blockstorage.Change {
+		return blockstorage.Change{Name: in.Name, Description: in.Description, Metadata: in.Metadata}
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"volume": s.created(r, v)}, nil
+}
+
+func (s service) delete(r *api.Request) (int, any, error) {
+	err := s.engine.Update(func(tx *engine.Tx) error {
+		return s.volumes.Delete(tx, r.Caller.ProjectID, r.PathValue("id"))
+	})
+	return http.StatusAccepted, nil, err
+}
+
+// action serves os-extend; what a project member may not do, or only Nova may, is refused as Cinder does.
+func (s service) action(r *api.Request) (int, any, error) {
+	var body map[string]json.RawMessage
+	if err := r.Decode(&body); err != nil {
+		return 0, nil, err
+	}
+	for name, args := range body {
+		switch name {
+		case "os-extend":
+			return s.extend(r, args)
+		case "os-reset_status", "os-force_delete", "os-force_detach":
+			return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow volume_extension:volume_admin_actions:%s to be performed.", name[3:])
+		case "os-detach":
+			return s.detachByHand(r)
+		}
+		return 0, nil, api.BadRequest("There is no such action: %s", name)
+	}
+	return 0, nil, api.BadRequest("Malformed request body")
+}
+
+func (s service) extend(r *api.Request, args json.RawMessage) (int, any, error) {
+	var in struct {
+		Size json.RawMessage `json:"new_size"`
+	}
+	if err := json.Unmarshal(args, &in); err != nil {
+		return 0, nil, api.BadRequest("Malformed request body: %v", err)
+	}
+	size, err := parseSize("new_size", in.Size)
+	if err != nil {
+		return 0, nil, err
+	}
+	err = s.engine.Update(func(tx *engine.Tx) error {
+		return s.volumes.Extend(tx, r.Caller.ProjectID, r.PathValue("id"), size, r.Version.AtLeast(3, 42))
+	})
+	return http.StatusAccepted, nil, err
+}
+
+// detachByHand refuses to detach behind Nova's back (CVE-2023-2088).
+func (s service) detachByHand(r *api.Request) (int, any, error) {
+	v, err := s.get(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(v.Attachments) == 0 {
+		return 0, nil, api.BadRequest("Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.")
+	}
+	return 0, nil, refuseBehindNova(v.Attachments[0])
+}
+
+func refuseBehindNova(a blockstorage.Attachment) error {
+	return engine.Refuse(engine.Conflict,
+		"ConflictNovaUsingAttachment: Detach volume from instance %s using the Compute API", a.ServerID)
+}
+
+func (s service) metadata(r *api.Request) (int, any, error) {
+	v, err := s.get(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"metadata": v.Metadata}, nil
+}
+
+// setMetadata merges pairs into a volume's metadata, or replaces all of it.
+func (s service) setMetadata(replace bool) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		var body struct {
+			Metadata map[string]string `json:"metadata"`
+		}
+		if err := r.Decode(&body); err != nil {
+			return 0, nil, err
+		}
+		if body.Metadata == nil {
+			return 0, nil, api.BadRequest("Invalid input for field/attribute metadata. Value: None. 'metadata' is a required property")
+		}
+		if err := checkStrings("", body.Metadata); err != nil {
+			return 0, nil, err
+		}
+		v, err := s.change(r, func(v blockstorage.Volume) blockstorage.Change {
+			merged := map[string]string{}
+			if !replace {
+				maps.Copy(merged, v.Metadata)
+			}
+			maps.Copy(merged, body.Metadata)
+			return blockstorage.Change{Metadata: merged}
+		})
+		if err != nil {
+			return 0, nil, err
+		}
+		return http.StatusOK, map[string]any{"metadata": v.Metadata}, nil
+	}
+}
+
+func (s service) deleteMetadata(r *api.Request) (int, any, error) {
+	key := r.PathValue("key")
+	err := s.engine.Update(func(tx *engine.Tx) error {
+		v, err := s.volumes.Get(tx, r.Caller.ProjectID, r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if _, ok := v.Metadata[key]; !ok {
+			return engine.Refuse(engine.NotFound, "Metadata item was not found")
+		}
+		kept := maps.Clone(v.Metadata)
+		delete(kept, key)
+		_, err = s.volumes.Update(tx, v.ProjectID, v.ID, blockstorage.Change{Metadata: kept})
+		return err
+	})
+	return http.StatusOK, nil, err
+}
