@@ -1,0 +1,86 @@
+package service
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fairlead-io/fairlead/pkg/cloud"
+	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
+)
+
+// serviceRecord is what the controller remembers of a Service. Losing it costs calls, never correctness.
+type serviceRecord struct {
+	mu  sync.Mutex // a worker, a waiter and the sweep meet here
+	uid types.UID
+	memory
+}
+
+type memory struct {
+	// known means that observed is complete; any error ends it.
+	known    bool
+	observed loadbalancer.Observed
+	removal  bool // observed was read in order to remove everything
+
+	waiting bool   // a waiter is at work; it enqueues the key
+	settled string // hash of the Spec that is fulfilled; empty: work to do
+	mendAt  time.Time
+
+	lastID    string    // of the balancer that was last seen: a list that lacks it is no proof of its absence
+	lastWrite time.Time // lists asked for before are stale
+	unsure    time.Time // when the outcome of a creation was last unknown
+
+	announced bool   // the event that work has begun is out
+	created   bool   // that work is more than a change of members
+	finalized bool   // the finalizer was set, whatever the informer still says
+	removed   bool   // everything is gone and the finalizer with it
+	removedAt string // the Service's resourceVersion before that; the informer may still show it
+	complaint string
+}
+
+// forgetObserved makes the next round observe anew.
+func (r *serviceRecord) forgetObserved() {
+	r.known, r.observed, r.settled = false, loadbalancer.Observed{}, ""
+}
+
+// settle marks the Spec as fulfilled, and plans the next full look.
+func (r *serviceRecord) settle(hash string, mendAt time.Time) {
+	r.settled, r.mendAt = hash, mendAt
+	r.announced, r.created, r.complaint = false, false, ""
+}
+
+func (c *Controller) record(key string, uid types.UID) *serviceRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.records[key]
+	if !ok || r.uid != uid {
+		r = &serviceRecord{uid: uid}
+		c.records[key] = r
+	}
+	return r
+}
+
+func (c *Controller) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.records, key)
+}
+
+// nextMend spreads the full looks, so that a restart does not make them all come at once.
+func (c *Controller) nextMend(first bool) time.Time {
+	period := c.opts.DriftPeriod
+	if first {
+		return time.Now().Add(period/10 + rand.N(period))
+	}
+	return time.Now().Add(period*9/10 + rand.N(period/5))
+}
+
+// balancer is the one balancer of the observed; nil when there is none.
+func (r *serviceRecord) balancer() *cloud.LoadBalancer {
+	if len(r.observed.Balancers) == 0 {
+		return nil
+	}
+	return &r.observed.Balancers[len(r.observed.Balancers)-1]
+}

@@ -1,0 +1,285 @@
+package loadbalancer
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// The prefix of the field's load balancer annotations, and the two that have other prefixes.
+const (
+	prefix                 = "loadbalancer.openstack.org/"
+	annotationInternal     = "service.beta.kubernetes.io/openstack-internal-load-balancer"
+	annotationSourceRanges = corev1.AnnotationLoadBalancerSourceRangesKey
+
+	annotationFloatingNetwork = prefix + "floating-network-id"
+	annotationFloatingSubnet  = prefix + "floating-subnet-id"
+	annotationNetwork         = prefix + "network-id"
+	annotationSubnet          = prefix + "subnet-id"
+	annotationKeepFloatingIP  = prefix + "keep-floatingip"
+	annotationMonitor         = prefix + "enable-health-monitor"
+	annotationMonitorDelay    = prefix + "health-monitor-delay"
+	annotationMonitorTimeout  = prefix + "health-monitor-timeout"
+)
+
+// The time-outs of a listener when nothing else is said, in milliseconds.
+const (
+	defaultTimeoutClientData    = 50000
+	defaultTimeoutMemberConnect = 5000
+	defaultTimeoutMemberData    = 50000
+)
+
+// settings is what the annotations of one Service say.
+type settings struct {
+	internal        bool
+	floatingNetwork string
+	floatingSubnet  string
+	network         string
+	subnet          string
+	keepFloatingIP  bool
+
+	algorithm            string
+	connectionMax        int32
+	timeoutClientData    int32
+	timeoutMemberConnect int32
+	timeoutMemberData    int32
+	sourceRanges         []string
+
+	monitor               bool
+	monitorDelay          int32
+	monitorTimeout        int32
+	monitorMaxRetries     int32
+	monitorMaxRetriesDown int32
+
+	nodeSelector labels.Selector
+}
+
+// Annotation is one setting of a Service.
+type Annotation struct {
+	Name    string
+	Type    string // what a value looks like
+	Default string // what holds without the annotation
+	Doc     string
+	parse   func(s *settings, value string) error
+}
+
+// Annotations is every annotation that has an effect, with its default. Documentation is made from it.
+var Annotations = []Annotation{
+	{annotationInternal, "true or false", "false",
+		"No public address: the load balancer is reached by its virtual address alone.",
+		boolean(func(s *settings) *bool { return &s.internal })},
+	{annotationFloatingNetwork, "id or name of an external network", "the configured one, or the only one there is",
+		"Where the public address comes from.", text(func(s *settings) *string { return &s.floatingNetwork })},
+	{annotationFloatingSubnet, "id of a subnet of the floating network", "the cloud's choice",
+		"Which of the floating network's ranges the public address comes from.",
+		text(func(s *settings) *string { return &s.floatingSubnet })},
+	{annotationNetwork, "id or name of a network", "the configured one, or that of the nodes",
+		"Where the virtual address lies; the cloud chooses the subnet. A change builds the load balancer anew.",
+		text(func(s *settings) *string { return &s.network })},
+	{annotationSubnet, "id or name of a subnet", "the configured one, or that of the nodes",
+		"Where the virtual address lies. A change builds the load balancer anew.",
+		text(func(s *settings) *string { return &s.subnet })},
+	{annotationKeepFloatingIP, "true or false", "false",
+		"The public address stays in the project when the Service no longer needs it.",
+		boolean(func(s *settings) *bool { return &s.keepFloatingIP })},
+	{prefix + "lb-method", "ROUND_ROBIN, LEAST_CONNECTIONS or SOURCE_IP", "ROUND_ROBIN",
+		"How connections are spread over the nodes.", oneOf(func(s *settings) *string { return &s.algorithm },
+			"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP")},
+	{prefix + "connection-limit", "-1 (no limit) or a number from 1", "-1",
+		"How many connections each port accepts at a time.", connectionLimit},
+	{annotationMonitor, "true or false", "true",
+		"Whether nodes that do not answer get no connections. externalTrafficPolicy Local cannot do without.",
+		boolean(func(s *settings) *bool { return &s.monitor })},
+	{annotationMonitorDelay, "seconds, from 1", "5",
+		"Time between two questions to a node; not less than the time-out.",
+		number(func(s *settings) *int32 { return &s.monitorDelay }, 1, 1<<31-1)},
+	{annotationMonitorTimeout, "seconds, from 1", "3", "Time within which a node must answer.",
+		number(func(s *settings) *int32 { return &s.monitorTimeout }, 1, 1<<31-1)},
+	{prefix + "health-monitor-max-retries", "1 to 10", "1", "Answers in a row after which a node gets connections again.",
+		number(func(s *settings) *int32 { return &s.monitorMaxRetries }, 1, 10)},
+	{prefix + "health-monitor-max-retries-down", "1 to 10", "3",
+		"Missing answers in a row after which a node gets no more connections.",
+		number(func(s *settings) *int32 { return &s.monitorMaxRetriesDown }, 1, 10)},
+	{prefix + "timeout-client-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutClientData),
+		"How long a client may be silent.", number(func(s *settings) *int32 { return &s.timeoutClientData }, 1, maxTimeout)},
+	{prefix + "timeout-member-connect", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberConnect),
+		"How long a node may take to accept a connection.",
+		number(func(s *settings) *int32 { return &s.timeoutMemberConnect }, 1, maxTimeout)},
+	{prefix + "timeout-member-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberData),
+		"How long a node may be silent.", number(func(s *settings) *int32 { return &s.timeoutMemberData }, 1, maxTimeout)},
+	{prefix + "node-selector", `a label selector: "zone=a,role!=gateway"`, "all nodes",
+		"Which nodes get connections.", nodeSelector},
+	{annotationSourceRanges, `CIDRs: "10.0.0.0/8,192.0.2.0/24"`, "everywhere",
+		"Whose connections are accepted. spec.loadBalancerSourceRanges goes before it.", sourceRanges},
+}
+
+// maxTimeout is the longest time-out in milliseconds that a listener can hold: 24 days.
+const maxTimeout = 1<<31 - 1
+
+// unsupported are annotations that users of other controllers know. Silence would be worse than a refusal. The value is
+// what may stand there all the same because it asks for nothing.
+var unsupported = map[string]string{
+	prefix + "class":                     "",
+	prefix + "load-balancer-id":          "",
+	prefix + "port-id":                   "",
+	prefix + "member-subnet-id":          "",
+	prefix + "proxy-protocol":            "false",
+	prefix + "x-forwarded-for":           "false",
+	prefix + "timeout-tcp-inspect":       "0",
+	prefix + "default-tls-container-ref": "",
+	prefix + "flavor-id":                 "",
+	prefix + "availability-zone":         "",
+	prefix + "hostname":                  "",
+	prefix + "floating-subnet":           "",
+	prefix + "floating-subnet-tags":      "",
+}
+
+// annotationAddress is written by other controllers for people to read; it asks for nothing.
+const annotationAddress = prefix + "load-balancer-address"
+
+func defaultSettings() settings {
+	return settings{
+		algorithm: "ROUND_ROBIN", connectionMax: -1, monitor: true, monitorDelay: 5, monitorTimeout: 3,
+		monitorMaxRetries: 1, monitorMaxRetriesDown: 3, timeoutClientData: defaultTimeoutClientData,
+		timeoutMemberConnect: defaultTimeoutMemberConnect, timeoutMemberData: defaultTimeoutMemberData,
+		nodeSelector: labels.Everything(),
+	}
+}
+
+// parseAnnotations reads a Service's annotations. Its error joins everything that is wrong with them. An empty value
+// counts as absent.
+func parseAnnotations(annotations map[string]string) (settings, error) {
+	s := defaultSettings()
+	var errs []error
+	for _, a := range Annotations {
+		value := strings.TrimSpace(annotations[a.Name])
+		if value == "" {
+			continue
+		}
+		if err := a.parse(&s, value); err != nil {
+			errs = append(errs, fmt.Errorf("annotation %s: %q: %w", a.Name, value, err))
+		}
+	}
+	errs = append(errs, unknownAnnotations(annotations)...)
+	if s.monitor && s.monitorTimeout > s.monitorDelay {
+		errs = append(errs, fmt.Errorf("annotation %s: \"%d\": must not be more than %s, which is %d",
+			annotationMonitorTimeout, s.monitorTimeout, annotationMonitorDelay, s.monitorDelay))
+	}
+	return s, errors.Join(errs...)
+}
+
+func unknownAnnotations(annotations map[string]string) []error {
+	var errs []error
+	for name, value := range annotations {
+		if !strings.HasPrefix(name, prefix) || name == annotationAddress || value == "" {
+			continue
+		}
+		if slices.ContainsFunc(Annotations, func(a Annotation) bool { return a.Name == name }) {
+			continue
+		}
+		harmless, known := unsupported[name]
+		switch {
+		case known && value == harmless:
+		case known:
+			errs = append(errs, fmt.Errorf("annotation %s: %q: not supported yet: remove it", name, value))
+		default:
+			errs = append(errs, fmt.Errorf("annotation %s: unknown: known are %s", name, strings.Join(knownNames(), ", ")))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+func knownNames() []string {
+	var names []string
+	for _, a := range Annotations {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+func boolean(field func(*settings) *bool) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		switch value {
+		case "true":
+			*field(s) = true
+		case "false":
+			*field(s) = false
+		default:
+			return errors.New("allowed are true and false")
+		}
+		return nil
+	}
+}
+
+func text(field func(*settings) *string) func(*settings, string) error {
+	return func(s *settings, value string) error { *field(s) = value; return nil }
+}
+
+func oneOf(field func(*settings) *string, allowed ...string) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		if !slices.Contains(allowed, value) {
+			return fmt.Errorf("allowed are %s", strings.Join(allowed, ", "))
+		}
+		*field(s) = value
+		return nil
+	}
+}
+
+func number(field func(*settings) *int32, low, high int64) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("allowed are whole numbers from %d to %d", low, high)
+		}
+		*field(s) = int32(n)
+		return nil
+	}
+}
+
+func connectionLimit(s *settings, value string) error {
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || (n < 1 && n != -1) {
+		return errors.New("allowed are -1 (no limit) and whole numbers from 1")
+	}
+	s.connectionMax = int32(n)
+	return nil
+}
+
+func nodeSelector(s *settings, value string) error {
+	selector, err := labels.Parse(value)
+	if err != nil {
+		return fmt.Errorf("allowed is a label selector: %w", err)
+	}
+	s.nodeSelector = selector
+	return nil
+}
+
+func sourceRanges(s *settings, value string) error {
+	ranges, err := parseRanges(strings.Split(value, ","))
+	s.sourceRanges = ranges
+	return err
+}
+
+// parseRanges brings CIDRs into their one form, sorted; everywhere is nil.
+func parseRanges(values []string) ([]string, error) {
+	var ranges []string
+	for _, v := range values {
+		p, err := netip.ParsePrefix(strings.TrimSpace(v))
+		if err != nil {
+			return nil, fmt.Errorf("%q: allowed are CIDRs like 192.0.2.0/24", v)
+		}
+		if p.Bits() == 0 && p.Addr().Is4() {
+			return nil, nil
+		}
+		ranges = append(ranges, p.Masked().String())
+	}
+	slices.Sort(ranges)
+	return slices.Compact(ranges), nil
+}

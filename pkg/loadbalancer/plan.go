@@ -1,0 +1,142 @@
+package loadbalancer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/fairlead-io/fairlead/pkg/cloud"
+)
+
+// RecheckInterval is how soon a pending load balancer is worth another look when nothing better is known.
+const RecheckInterval = 500 * time.Millisecond
+
+// Observed is what the cloud has. Plan picks out what concerns a Spec.
+type Observed struct {
+	// Balancers are those that carry the Service's identity, with their whole trees.
+	Balancers []cloud.LoadBalancer
+	// FloatingIPs are the project's.
+	FloatingIPs []cloud.FloatingIP
+}
+
+// Plan says which steps lead from what is observed to the Spec; none when it is fulfilled. The steps are in order; one
+// that writes the balancer must have settled before the next one that does. While the cloud is still at work there are no
+// steps, and recheckAfter says when to observe again. The error says what stands in the way of a part; the steps for the
+// other parts come with it.
+func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duration, err error) {
+	p := planner{spec: spec, observed: observed}
+	balancers := live(spec.Identity, observed.Balancers)
+	if slices.ContainsFunc(balancers, pending) {
+		return nil, RecheckInterval, nil
+	}
+	keep := p.choose(balancers)
+	if spec.Remove {
+		p.floatingIPs(balancers, nil)
+		for _, lb := range balancers {
+			p.add(Step{Action: DeleteBalancer, ID: lb.ID})
+		}
+		return p.steps, 0, nil
+	}
+	for _, lb := range balancers {
+		if keep == nil || lb.ID != keep.ID {
+			p.add(Step{Action: DeleteBalancer, ID: lb.ID, Why: p.whyDelete(lb)})
+		}
+	}
+	if keep == nil && spec.VIP.Problem != nil {
+		return p.steps, 0, spec.VIP.Problem
+	}
+	if keep == nil {
+		p.create()
+	}
+	err = p.floatingIPs(balancers, keep)
+	if keep != nil {
+		p.parts(*keep)
+		if tags := spec.tags(keep.Tags); err == nil && !sameSet(tags, keep.Tags) {
+			p.add(Step{Action: SetTags, ID: keep.ID, Tags: tags})
+		}
+	}
+	return p.steps, 0, err
+}
+
+// Endpoint is the address under which the Spec is served, once Plan has nothing left to do; empty when there is none.
+func Endpoint(spec Spec, observed Observed) string {
+	balancers := live(spec.Identity, observed.Balancers)
+	if len(balancers) != 1 {
+		return ""
+	}
+	if spec.FloatingIP == nil {
+		return balancers[0].VIP
+	}
+	for _, f := range observed.FloatingIPs {
+		if f.PortID != "" && f.PortID == balancers[0].VIPPortID {
+			return f.Address
+		}
+	}
+	return ""
+}
+
+// planner collects the steps of one Plan.
+type planner struct {
+	spec     Spec
+	observed Observed
+	steps    []Step
+}
+
+func (p *planner) add(s Step) { p.steps = append(p.steps, s) }
+
+func pending(lb cloud.LoadBalancer) bool { return lb.Provisioning == cloud.ProvisioningPending }
+
+// live are the balancers of the Service that are not gone.
+func live(identity Identity, balancers []cloud.LoadBalancer) []cloud.LoadBalancer {
+	var out []cloud.LoadBalancer
+	for _, lb := range balancers {
+		if identity.Owns(lb) && lb.Provisioning != cloud.ProvisioningDeleted {
+			out = append(out, lb)
+		}
+	}
+	return out
+}
+
+// choose picks the balancer that stays; nil when none can. There is more than one only after the answer to a creation was
+// lost: the one that a floating IP points at is in use, else the first by id, so that every round chooses the same.
+func (p *planner) choose(balancers []cloud.LoadBalancer) *cloud.LoadBalancer {
+	var good []cloud.LoadBalancer
+	for _, lb := range balancers {
+		if lb.Provisioning != cloud.ProvisioningError && p.spec.VIP.accepts(lb) {
+			good = append(good, lb)
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	inUse := func(lb cloud.LoadBalancer) int {
+		for _, f := range p.observed.FloatingIPs {
+			if f.PortID != "" && f.PortID == lb.VIPPortID {
+				return 0
+			}
+		}
+		return 1
+	}
+	slices.SortFunc(good, func(a, b cloud.LoadBalancer) int {
+		return cmp.Or(cmp.Compare(inUse(a), inUse(b)), cmp.Compare(a.ID, b.ID))
+	})
+	return &good[0]
+}
+
+func (p *planner) whyDelete(lb cloud.LoadBalancer) string {
+	switch {
+	case lb.Provisioning == cloud.ProvisioningError:
+		return "the cloud gave it up: build it anew"
+	case !p.spec.VIP.accepts(lb):
+		return "its address lies elsewhere than the Service asks: build it anew"
+	default:
+		return "one too many"
+	}
+}
+
+func (p *planner) create() {
+	lb := p.spec.Balancer
+	lb.VIP, lb.VIPSubnetID, lb.VIPNetworkID = p.spec.VIP.Address, p.spec.VIP.SubnetID, p.spec.VIP.NetworkID
+	lb.Tags = p.spec.tags(nil)
+	p.add(Step{Action: CreateBalancer, Balancer: lb})
+}
