@@ -64,6 +64,13 @@ func newServer(t *testing.T, steps ...func(http.ResponseWriter, *http.Request)) 
 	return s
 }
 
+// seen are the bodies and request ids received so far.
+func (s *server) seen() (bodies, ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.bodies), slices.Clone(s.ids)
+}
+
 func status(code int, header ...string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i+1 < len(header); i += 2 {
@@ -141,14 +148,15 @@ func TestTheMutationContract(t *testing.T) {
 			if got != tt.status || (err != nil) != (tt.status == 0) {
 				t.Errorf("got %d, %v, want %d", got, err, tt.status)
 			}
-			if len(s.bodies) != tt.attempts {
-				t.Errorf("%d attempts, want %d", len(s.bodies), tt.attempts)
+			bodies, ids := s.seen()
+			if len(bodies) != tt.attempts {
+				t.Errorf("%d attempts, want %d", len(bodies), tt.attempts)
 			}
-			if tt.method == "POST" && slices.ContainsFunc(s.bodies, func(b string) bool { return b != "payload" }) {
-				t.Errorf("bodies %q: every attempt must send the whole body", s.bodies)
+			if tt.method == "POST" && slices.ContainsFunc(bodies, func(b string) bool { return b != "payload" }) {
+				t.Errorf("bodies %q: every attempt must send the whole body", bodies)
 			}
-			if len(slices.Compact(slices.Clone(s.ids))) != 1 || !strings.HasPrefix(s.ids[0], "req-") {
-				t.Errorf("ids %q: all attempts share one", s.ids)
+			if ids = slices.Compact(ids); len(ids) != 1 || !strings.HasPrefix(ids[0], "req-") {
+				t.Errorf("ids %q: all attempts share one", ids)
 			}
 		})
 	}
@@ -184,8 +192,8 @@ func TestSentSaysWhetherTheRequestCanHaveReachedTheCloud(t *testing.T) {
 		if err != nil && call.Sent() {
 			t.Skip("net/http noticed the close only after it had written") // then Sent is right, and there is no answer
 		}
-		if err != nil || got != 200 || len(s.bodies) != 2 {
-			t.Errorf("got %d, %v, %d requests", got, err, len(s.bodies))
+		if bodies, _ := s.seen(); err != nil || got != 200 || len(bodies) != 2 {
+			t.Errorf("got %d, %v, %d requests", got, err, len(bodies))
 		}
 	})
 	t.Run("a context that ends in the pause after 429 leaves nothing sent", func(t *testing.T) {
@@ -263,8 +271,8 @@ func TestTheLimiterPacesAttempts(t *testing.T) {
 	if _, call, err := send(t, c, ctx, "POST", s.URL); err == nil || call.Sent() {
 		t.Errorf("the second call went out: %v, sent %v", err, call.Sent())
 	}
-	if len(s.bodies) != 1 {
-		t.Errorf("%d requests", len(s.bodies))
+	if bodies, _ := s.seen(); len(bodies) != 1 {
+		t.Errorf("%d requests", len(bodies))
 	}
 }
 
@@ -337,7 +345,8 @@ func TestAnAnswersRequestIDIsTheCloudsOwnOrElseOurs(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		if want == "" {
-			want = s.ids[n]
+			_, ids := s.seen()
+			want = ids[n]
 		}
 		if got := transport.RequestID(resp.Header); got != want {
 			t.Errorf("request id %q, want %q", got, want)
