@@ -200,8 +200,9 @@ func (s *Service) tell(ctx context.Context, tx *engine.Tx, v Volume, event, text
 	})
 }
 
-// Resume brings the devices of all attachments back after a start: a reboot of the machine took them away.
-func (s *Service) Resume(ctx context.Context) error {
+// Resume brings the devices of all attachments back after a start: a reboot of the machine took them away. Call it
+// before the engine runs. What cannot be brought back is logged.
+func (s *Service) Resume(ctx context.Context) {
 	var all []Volume
 	_ = s.engine.View(func(tx *engine.Tx) error {
 		all = s.volumes.Where(tx, func(v Volume) bool { return len(v.Attachments) > 0 })
@@ -213,9 +214,8 @@ func (s *Service) Resume(ctx context.Context) error {
 				continue
 			}
 			if err := s.disks.Attach(ctx, v.ID, a.ServerID); err != nil {
-				return err
+				klog.FromContext(ctx).Error(err, "Attachment could not be brought back", "volume", v.ID, "server", a.ServerID)
 			}
 		}
 	}
-	return nil
 }

@@ -15,24 +15,20 @@ import (
 
 // Service keeps the servers of all projects.
 type Service struct {
-	engine     *engine.Engine
-	volumes    *blockstorage.Service
-	network    *network.Service
-	hypervisor Hypervisor
-	metadata   Metadata
-	opts       Options
-	servers    *engine.Table[Server]
+	engine  *engine.Engine
+	volumes *blockstorage.Service
+	network *network.Service
+	host    Host
+	opts    Options
+	servers *engine.Table[Server]
 }
 
 // New makes the service and registers its tasks.
-func New(e *engine.Engine, volumes *blockstorage.Service, net *network.Service, hv Hypervisor, md Metadata, opts Options) (*Service, error) {
+func New(e *engine.Engine, volumes *blockstorage.Service, net *network.Service, host Host, opts Options) (*Service, error) {
 	if len(opts.Flavors) == 0 || len(opts.Zones) == 0 {
 		return nil, errors.New("compute needs at least one flavor and one zone")
 	}
-	if opts.DiskDir == nil {
-		opts.DiskDir = func(string) string { return "" }
-	}
-	s := &Service{engine: e, volumes: volumes, network: net, hypervisor: hv, metadata: md, opts: opts}
+	s := &Service{engine: e, volumes: volumes, network: net, host: host, opts: opts}
 	var err error
 	if s.servers, err = engine.NewTable(e, "servers", func(v Server) string { return v.ID }); err != nil {
 		return nil, err
@@ -41,6 +37,7 @@ func New(e *engine.Engine, volumes *blockstorage.Service, net *network.Service, 
 	e.Handle(taskStart, s.start)
 	e.Handle(taskStop, s.stop)
 	e.Handle(taskDelete, s.remove)
+	e.Handle(taskResume, s.resume)
 	return s, nil
 }
 

@@ -16,6 +16,7 @@ const (
 	taskStart  = "server.start"
 	taskStop   = "server.stop"
 	taskDelete = "server.delete"
+	taskResume = "server.resume" // at once after devcloud's start
 )
 
 // evictPoll is how often a deletion looks whether the server's volumes have left.
@@ -85,24 +86,28 @@ func (s *Service) switchOn(ctx context.Context, v Server) error {
 	if !v.IsNode() {
 		return nil
 	}
-	spec := hypervisor.Server{ID: v.ID, Name: v.Name, DiskDir: s.opts.DiskDir(v.ID), Metadata: v.Metadata}
+	dir, err := s.host.DiskDirs.ServerDiskDir(v.ID)
+	if err != nil {
+		return err
+	}
+	spec := hypervisor.Server{ID: v.ID, Name: v.Name, DiskDir: dir, Metadata: v.Metadata}
 	_ = s.engine.View(func(tx *engine.Tx) error {
 		spec.Address = s.firstAddress(tx, v.ID)
 		return nil
 	})
-	started, err := s.hypervisor.Start(ctx, spec)
+	started, err := s.host.Hypervisor.Start(ctx, spec)
 	if err != nil || started.NetNS == "" {
 		return err
 	}
-	return s.metadata.Serve(ctx, v.ID, started.NetNS)
+	return s.host.Metadata.Serve(ctx, v.ID, started.NetNS)
 }
 
 func (s *Service) switchOff(ctx context.Context, v Server) error {
 	if !v.IsNode() {
 		return nil
 	}
-	s.metadata.Stop(v.ID)
-	return s.hypervisor.Stop(ctx, v.ID)
+	s.host.Metadata.Stop(v.ID)
+	return s.host.Hypervisor.Stop(ctx, v.ID)
 }
 
 func (s *Service) stop(ctx context.Context, t engine.Task) error {
@@ -139,6 +144,9 @@ func (s *Service) remove(ctx context.Context, t engine.Task) error {
 	if left > 0 {
 		return engine.Again(evictPoll)
 	}
+	if err := s.host.DiskDirs.RemoveServer(ctx, v.ID); err != nil {
+		return fmt.Errorf("delete server %s: %w", v.ID, err)
+	}
 	return s.engine.Update(func(tx *engine.Tx) error {
 		for _, p := range s.Ports(tx, v.ID) {
 			if err := s.unplug(tx, v, p.ID); err != nil {
@@ -150,19 +158,28 @@ func (s *Service) remove(ctx context.Context, t engine.Task) error {
 	})
 }
 
-// Resume starts the nodes again that were running when the process ended, so that their metadata is served: for a
-// running node that changes nothing. A node that does not start is logged and left to its operator.
-func (s *Service) Resume(ctx context.Context) {
-	var nodes []Server
-	_ = s.engine.View(func(tx *engine.Tx) error {
-		nodes = s.servers.Where(tx, func(v Server) bool {
-			return v.IsNode() && v.Status == Active && v.Task == taskNone
-		})
-		return nil
-	})
-	for _, v := range nodes {
-		if err := s.switchOn(ctx, v); err != nil {
-			klog.FromContext(ctx).Error(err, "Node could not be started again", "server", v.ID, "name", v.Name)
+// Resume has the nodes started again that were running when the process ended, so that their metadata is served: for a
+// node that still runs, starting changes nothing.
+func (s *Service) Resume(tx *engine.Tx) error {
+	for _, v := range s.servers.Where(tx, func(v Server) bool { return v.IsNode() && v.Status == Active }) {
+		if err := s.engine.ScheduleIn(tx, 0, taskResume, v.ID, onServer{v.ID}); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// resume starts a node again that should be running; if it does not start, that is logged and left to its operator.
+func (s *Service) resume(ctx context.Context, t engine.Task) error {
+	v, ok, err := s.load(t, taskNone)
+	if err != nil || !ok || v.Status != Active {
+		return err
+	}
+	if err := s.switchOn(ctx, v); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		klog.FromContext(ctx).Error(err, "Node could not be started again", "server", v.ID, "name", v.Name)
+	}
+	return nil
 }

@@ -80,9 +80,24 @@ type Options struct {
 	Flavors []Flavor
 	Zones   []string
 	Quota   Quota
-	// DiskDir is the directory on the host that a server sees as /dev/disk.
-	DiskDir func(serverID string) string
 }
+
+// DiskDirs are the directories on the host that servers see as /dev/disk.
+type DiskDirs interface {
+	ServerDiskDir(serverID string) (string, error)
+	// RemoveServer forgets a server that is deleted; all its volumes have left.
+	RemoveServer(ctx context.Context, serverID string) error
+}
+
+// Host is what stands behind servers.
+type Host struct {
+	Hypervisor Hypervisor
+	Metadata   Metadata
+	DiskDirs   DiskDirs
+}
+
+// NullHost is nothing: for simulations of thousands of servers.
+func NullHost() Host { return Host{nullHypervisor{}, nullMetadata{}, nullDiskDirs{}} }
 
 // Hypervisor is what stands behind the servers that are nodes. All methods are idempotent.
 type Hypervisor interface {
@@ -98,25 +113,20 @@ type Metadata interface {
 	Stop(serverID string)
 }
 
-// NullHypervisor starts nothing: for simulations of thousands of servers.
-type NullHypervisor struct{}
+type nullHypervisor struct{}
 
-// Start implements Hypervisor.
-func (NullHypervisor) Start(context.Context, hypervisor.Server) (hypervisor.Started, error) {
+func (nullHypervisor) Start(context.Context, hypervisor.Server) (hypervisor.Started, error) {
 	return hypervisor.Started{}, nil
 }
+func (nullHypervisor) Stop(context.Context, string) error            { return nil }
+func (nullHypervisor) Running(context.Context, string) (bool, error) { return true, nil }
 
-// Stop implements Hypervisor.
-func (NullHypervisor) Stop(context.Context, string) error { return nil }
+type nullMetadata struct{}
 
-// Running implements Hypervisor.
-func (NullHypervisor) Running(context.Context, string) (bool, error) { return true, nil }
+func (nullMetadata) Serve(context.Context, string, string) error { return nil }
+func (nullMetadata) Stop(string)                                 {}
 
-// NullMetadata serves nothing.
-type NullMetadata struct{}
+type nullDiskDirs struct{}
 
-// Serve implements Metadata.
-func (NullMetadata) Serve(context.Context, string, string) error { return nil }
-
-// Stop implements Metadata.
-func (NullMetadata) Stop(string) {}
+func (nullDiskDirs) ServerDiskDir(string) (string, error)       { return "", nil }
+func (nullDiskDirs) RemoveServer(context.Context, string) error { return nil }
