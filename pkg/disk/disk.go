@@ -41,8 +41,10 @@ var (
 	ErrDamaged = errors.New("file system is damaged")
 	// ErrInUse: something holds the path, the mount or the device.
 	ErrInUse = errors.New("in use")
-	// ErrNotMounted: the path is not a mount, or the volume was not staged before.
+	// ErrNotMounted: the path is no mount, or not one of the volume.
 	ErrNotMounted = errors.New("not mounted")
+	// ErrNotStaged: the volume has to be staged before.
+	ErrNotStaged = errors.New("not staged")
 )
 
 // Options say where a Host finds the machine. Zero fields take the defaults.

@@ -25,8 +25,8 @@ type PublishRequest struct {
 }
 
 // Publish shows a staged volume at the target path. Publishing again is a success, and corrects a publication that was
-// interrupted between its two steps. ErrNotMounted when the volume is not staged, ErrInUse when the target shows
-// something else, or the volume is published elsewhere and the request is exclusive.
+// interrupted between its two steps. ErrNotStaged when nothing is mounted at the staging path, ErrInUse when the target
+// shows something else, or the volume is published elsewhere and the request is exclusive.
 func (h *Host) Publish(ctx context.Context, r PublishRequest) error {
 	if err := CheckMountFlags(r.MountFlags); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (h *Host) Publish(ctx context.Context, r PublishRequest) error {
 	}
 	staged, ok := table.at(staging)
 	if !ok {
-		return fmt.Errorf("publish volume %s: %w: it is not staged at %s", r.VolumeID, ErrNotMounted, staging)
+		return fmt.Errorf("publish volume %s: %w: nothing is mounted at %s", r.VolumeID, ErrNotStaged, staging)
 	}
 	readOnly := r.ReadOnly || isReadOnly(r.MountFlags)
 	if r.Exclusive {

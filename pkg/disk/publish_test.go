@@ -104,8 +104,8 @@ func TestAnExclusiveVolumeIsPublishedOnce(t *testing.T) {
 
 func TestPublishNeedsAStagedVolumeAndAFreeTarget(t *testing.T) {
 	m := newMachine(t, gib)
-	if err := m.publish(nil); !errors.Is(err, ErrNotMounted) {
-		t.Errorf("error %v, want ErrNotMounted", err)
+	if err := m.publish(nil); !errors.Is(err, ErrNotStaged) {
+		t.Errorf("error %v, want ErrNotStaged", err)
 	}
 	if _, err := os.Stat(m.target); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a refused request made the target path: %v", err)
