@@ -90,7 +90,7 @@ func (b *Balancer) Apply(ctx context.Context, c Config) error {
 		return err
 	}
 	lb.addresses = append(lb.addresses, addresses...)
-	failed := []error{b.applyListeners(lb, c, addresses)}
+	failed := []error{b.applyListeners(lb, c, addresses)} //nolint:contextcheck // sockets and probes outlive this call
 	if err := b.setAddresses(ctx, c.ID, addresses); err != nil {
 		return errors.Join(append(failed, err)...)
 	}
@@ -168,7 +168,7 @@ func (b *Balancer) Remove(ctx context.Context, id string) error {
 			f.close()
 		}
 		for _, p := range lb.pools {
-			p.close()
+			p.close() //nolint:contextcheck // ends what has the balancer's context
 		}
 		delete(b.balancers, id)
 	}

@@ -165,7 +165,7 @@ func (p *pool) connect(ctx context.Context, source netip.Addr, timeout time.Dura
 func (m *member) dial(ctx context.Context, timeout time.Duration) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)()
+	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // ends with the caller or with the member
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.target.String())
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -150,11 +152,32 @@ func TestARunThatTakesTooLongIsKilledWithItsChildren(t *testing.T) {
 	if err := stop(c); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "300ms") {
 		t.Errorf("got %v", err)
 	}
-	pid := strings.TrimSpace(read(t, dir, "child"))
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("the child %s is still there: %s", pid, stat)
+	mustEnd(t, number(t, read(t, dir, "child")))
+}
+
+// mustEnd waits for the end of a process that is not our child.
+func mustEnd(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20_000); n != 1 {
+		t.Errorf("process %d is still there: %v", pid, err)
+	}
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestAProcessThatKeepsTheOutputOpenDoesNotHoldStartUp(t *testing.T) {
@@ -166,20 +189,7 @@ func TestAProcessThatKeepsTheOutputOpenDoesNotHoldStartUp(t *testing.T) {
 	if took := time.Since(began); took > 100*time.Second {
 		t.Errorf("took %s", took)
 	}
-	pid := strings.TrimSpace(read(t, dir, "pid"))
-	if _, err := os.Stat("/proc/" + pid); err != nil {
+	if err := syscall.Kill(number(t, read(t, dir, "pid")), syscall.SIGKILL); err != nil {
 		t.Errorf("the server's process is gone: %v", err)
-	}
-	killPID(t, pid)
-}
-
-func killPID(t *testing.T, pid string) {
-	t.Helper()
-	n := 0
-	for _, digit := range pid {
-		n = n*10 + int(digit-'0')
-	}
-	if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
-		t.Errorf("kill %s: %v", pid, err)
 	}
 }
