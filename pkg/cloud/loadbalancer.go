@@ -67,7 +67,7 @@ type Member struct {
 	Address  string
 	Port     int32
 	SubnetID string // may be empty
-	Weight   int32
+	Weight   int32  // 0: takes no new connections
 	// MonitorPort is where the pool's monitor asks; 0: at Port.
 	MonitorPort int32
 }
