@@ -71,7 +71,7 @@ func (s *Service) associated(tx *engine.Tx, f FloatingIP, portID string, fixed n
 		return f, err
 	}
 	if p.ProjectID != f.ProjectID {
-		return f, notFound("PortNotFound", "Port %s could not be found.", portID)
+		return f, Absent("ports", portID)
 	}
 	ip, err := fixedOf(p, fixed)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Service) disassociated(f FloatingIP) FloatingIP {
 func (s *Service) FloatingIP(tx *engine.Tx, id string) (FloatingIP, error) {
 	f, ok := s.floatingIPs.Get(tx, id)
 	if !ok {
-		return f, notFound("FloatingIPNotFound", "Floating IP %s could not be found", id)
+		return f, Absent("floatingips", id)
 	}
 	return f, nil
 }

@@ -56,7 +56,7 @@ func (s *Service) CreateGroup(tx *engine.Tx, project, name, description string) 
 func (s *Service) Group(tx *engine.Tx, id string) (SecurityGroup, error) {
 	g, ok := s.groups.Get(tx, id)
 	if !ok {
-		return g, notFound("SecurityGroupNotFound", "Security group %s does not exist", id)
+		return g, Absent("security-groups", id)
 	}
 	return g, nil
 }
@@ -188,7 +188,7 @@ func checkPorts(r Rule) error {
 func (s *Service) Rule(tx *engine.Tx, id string) (Rule, error) {
 	r, ok := s.rules.Get(tx, id)
 	if !ok {
-		return r, notFound("SecurityGroupRuleNotFound", "Security group rule %s does not exist", id)
+		return r, Absent("security-group-rules", id)
 	}
 	return r, nil
 }

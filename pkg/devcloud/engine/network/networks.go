@@ -34,7 +34,7 @@ func (s *Service) CreateNetwork(tx *engine.Tx, spec NetworkSpec) (Network, error
 func (s *Service) Network(tx *engine.Tx, id string) (Network, error) {
 	n, ok := s.networks.Get(tx, id)
 	if !ok {
-		return n, notFound("NetworkNotFound", "Network %s could not be found.", id)
+		return n, Absent("networks", id)
 	}
 	return n, nil
 }
@@ -136,7 +136,7 @@ func (s *Service) CreateSubnet(tx *engine.Tx, spec SubnetSpec) (Subnet, error) {
 func (s *Service) Subnet(tx *engine.Tx, id string) (Subnet, error) {
 	sub, ok := s.subnets.Get(tx, id)
 	if !ok {
-		return sub, notFound("SubnetNotFound", "Subnet %s could not be found.", id)
+		return sub, Absent("subnets", id)
 	}
 	return sub, nil
 }

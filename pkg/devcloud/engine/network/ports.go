@@ -101,7 +101,7 @@ func pairsFor(p Port, pairs []AddressPair) ([]AddressPair, error) {
 func (s *Service) Port(tx *engine.Tx, id string) (Port, error) {
 	p, ok := s.ports.Get(tx, id)
 	if !ok {
-		return p, notFound("PortNotFound", "Port %s could not be found.", id)
+		return p, Absent("ports", id)
 	}
 	return p, nil
 }

@@ -79,7 +79,7 @@ func (s *Service) withoutGateway(tx *engine.Tx, r Router) (Router, error) {
 func (s *Service) Router(tx *engine.Tx, id string) (Router, error) {
 	r, ok := s.routers.Get(tx, id)
 	if !ok {
-		return r, notFound("RouterNotFound", "Router %s could not be found", id)
+		return r, Absent("routers", id)
 	}
 	return r, nil
 }

@@ -1,0 +1,128 @@
+// Package loadbalancer is Octavia's v2 API of the embedded cloud, below /v2.0 and /v2.
+package loadbalancer
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/loadbalancer"
+)
+
+// service is what the handlers share.
+type service struct {
+	*api.Service
+	e  *engine.Engine
+	lb *loadbalancer.Service
+}
+
+// New serves a load balancing engine.
+func New(core *api.Core, e *engine.Engine, lb *loadbalancer.Service) *api.Service {
+	dialect := api.LoadBalancer
+	dialect.Statuses = map[engine.Reason]int{loadbalancer.ProviderFault: http.StatusInternalServerError}
+	s := &service{api.NewService(core, dialect), e, lb}
+	s.Public("GET /{$}", versions)
+	serve(s, s.loadBalancers())
+	serve(s, s.listeners())
+	serve(s, s.pools())
+	serve(s, s.members())
+	serve(s, s.monitors())
+	s.route("PUT", "pools/{pool}/members", s.setMembers)
+	s.route("GET", "loadbalancers/{id}/status", s.statusTree)
+	s.route("GET", "loadbalancers/{id}/statuses", s.statusTree)
+	s.route("GET", "providers", providers)
+	s.route("GET", "quotas/defaults", s.showQuota)
+	s.route("GET", "quotas/{project}", s.showQuota)
+	s.route("PUT", "quotas/{project}", s.setQuota)
+	return s.Service
+}
+
+// route adds a route below both names that Octavia gives its version.
+func (s *service) route(method, path string, h api.Handler) {
+	s.Handle(method+" /v2.0/lbaas/"+path, h)
+	s.Handle(method+" /v2/lbaas/"+path, h)
+}
+
+// minors are the API's minor versions with their dates. The last one is that of allowed_cidrs: what came with later
+// ones (TLS options, more VIPs, ...) is not here.
+var minors = [][2]string{
+	{"v2.0", "2016-12-11"}, {"v2.1", "2018-04-20"}, {"v2.2", "2018-07-31"}, {"v2.3", "2018-12-18"}, {"v2.4", "2018-12-19"},
+	{"v2.5", "2019-01-21"}, {"v2.6", "2019-01-25"}, {"v2.7", "2018-01-25"}, {"v2.8", "2019-02-12"}, {"v2.9", "2019-03-04"},
+	{"v2.10", "2019-03-05"}, {"v2.11", "2019-06-24"}, {"v2.12", "2019-09-11"},
+}
+
+func versions(r *api.Request) (int, any, error) {
+	var list []any
+	for i, m := range minors {
+		status := "SUPPORTED"
+		if i == len(minors)-1 {
+			status = "CURRENT"
+		}
+		list = append(list, map[string]any{
+			"id": m[0], "status": status, "updated": m[1] + "T00:00:00Z", "links": []api.Link{{Rel: "self", Href: r.Base + "/v2"}},
+		})
+	}
+	return http.StatusOK, map[string]any{"versions": list}, nil
+}
+
+func providers(*api.Request) (int, any, error) {
+	return http.StatusOK, map[string]any{"providers": []any{
+		map[string]any{"name": loadbalancer.ProviderName, "description": "TCP balancing by the embedded cloud itself."},
+		map[string]any{"name": "octavia", "description": "Deprecated alias of the amphora provider."},
+	}}, nil
+}
+
+func admin(r *api.Request) bool { return slices.Contains(r.Caller.Roles, "admin") }
+
+// scope is the project whose objects the caller may touch; empty means all.
+func scope(r *api.Request) string {
+	if admin(r) {
+		return ""
+	}
+	return r.Caller.ProjectID
+}
+
+func disallowed() error {
+	return api.Errorf(http.StatusForbidden, "Policy does not allow this request to be performed.")
+}
+
+// decode reads the attributes of a request in the words of Octavia.
+func decode(r *api.Request, member string, into any) error {
+	return collection.Decode(r, member, into, func(attribute string) error {
+		return api.BadRequest("Unknown attribute for argument %s: %s", member, attribute)
+	})
+}
+
+func (s *service) showQuota(r *api.Request) (int, any, error) {
+	if p := r.PathValue("project"); p != "" && p != r.Caller.ProjectID && !admin(r) {
+		return 0, nil, disallowed()
+	}
+	var q loadbalancer.Quota
+	err := s.e.View(func(tx *engine.Tx) error {
+		q = s.lb.Quota(tx)
+		return nil
+	})
+	return http.StatusOK, map[string]any{"quota": q}, err
+}
+
+// setQuota changes the quota of all projects: there is one for each of them here. As in Octavia it takes an admin.
+func (s *service) setQuota(r *api.Request) (int, any, error) {
+	if !admin(r) {
+		return 0, nil, disallowed()
+	}
+	if err := collection.Buffer(r); err != nil {
+		return 0, nil, err
+	}
+	var q loadbalancer.Quota
+	err := s.e.Update(func(tx *engine.Tx) error {
+		q = s.lb.Quota(tx)
+		if err := decode(r, "quota", &q); err != nil {
+			return err
+		}
+		s.lb.SetQuota(tx, q)
+		return nil
+	})
+	return http.StatusAccepted, map[string]any{"quota": q}, err
+}

@@ -1,0 +1,188 @@
+package network
+
+import (
+	"net/netip"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
+)
+
+// naming are the attributes that every update accepts.
+type naming struct {
+	Name        *string `json:"name"`
+	Description *string `json:"description"`
+}
+
+func (n naming) change() network.Naming { return network.Naming(n) }
+
+// project is the project that a request is for. Only an admin may act for another one.
+func project(r *api.Request, asked ...*string) (string, error) {
+	for _, id := range asked {
+		if id != nil && *id != "" && *id != r.Caller.ProjectID {
+			if admin(r) {
+				return *id, nil
+			}
+			return "", disallowed("create for another project")
+		}
+	}
+	return r.Caller.ProjectID, nil
+}
+
+type owner struct {
+	ProjectID *string `json:"project_id"`
+	TenantID  *string `json:"tenant_id"`
+}
+
+func deref[T any](p *T, def T) T {
+	if p == nil {
+		return def
+	}
+	return *p
+}
+
+func (s *service) networks() resource[network.Network] {
+	return resource[network.Network]{
+		member: "network", plural: "networks", path: "networks", tagged: true,
+		all: s.network.Networks, get: s.network.Network, remove: s.network.DeleteNetwork,
+		std:    func(n network.Network) network.Standard { return n.Standard },
+		shared: func(_ *engine.Tx, n network.Network) bool { return n.Shared || n.External },
+		view:   s.networkView,
+		create: func(tx *engine.Tx, r *api.Request) (network.Network, error) {
+			var body struct {
+				naming
+				owner
+				Up       *bool `json:"admin_state_up"`
+				Shared   bool  `json:"shared"`
+				External bool  `json:"router:external"`
+				MTU      int   `json:"mtu"`
+			}
+			if err := decode(r, "network", &body); err != nil {
+				return network.Network{}, err
+			}
+			if (body.Shared || body.External) && !admin(r) {
+				return network.Network{}, disallowed("create_network:router:external")
+			}
+			p, err := project(r, body.ProjectID, body.TenantID)
+			if err != nil {
+				return network.Network{}, err
+			}
+			return s.network.CreateNetwork(tx, network.NetworkSpec{
+				ProjectID: p, Name: deref(body.Name, ""), Description: deref(body.Description, ""),
+				External: body.External, Shared: body.Shared, MTU: body.MTU, Down: !deref(body.Up, true),
+			})
+		},
+		update: func(tx *engine.Tx, r *api.Request, id string) (network.Network, error) {
+			var body struct {
+				naming
+				Up *bool `json:"admin_state_up"`
+			}
+			if err := decode(r, "network", &body); err != nil {
+				return network.Network{}, err
+			}
+			return s.network.UpdateNetwork(tx, id, body.change(), body.Up)
+		},
+	}
+}
+
+func (s *service) networkView(tx *engine.Tx, n network.Network) collection.Item {
+	subnets := []string{}
+	for _, sub := range s.network.SubnetsOf(tx, n.ID) {
+		subnets = append(subnets, sub.ID)
+	}
+	return standard(n.Standard, collection.Item{
+		"admin_state_up": !n.Down, "mtu": n.MTU, "status": "ACTIVE", "subnets": subnets, "shared": n.Shared,
+		"router:external": n.External, "port_security_enabled": true,
+		"availability_zone_hints": []string{}, "availability_zones": []string{},
+	})
+}
+
+func (s *service) subnets() resource[network.Subnet] {
+	return resource[network.Subnet]{
+		member: "subnet", plural: "subnets", path: "subnets", tagged: true,
+		all: s.network.Subnets, get: s.network.Subnet, remove: s.network.DeleteSubnet,
+		std: func(sub network.Subnet) network.Standard { return sub.Standard },
+		shared: func(tx *engine.Tx, sub network.Subnet) bool {
+			n, err := s.network.Network(tx, sub.NetworkID)
+			return err == nil && (n.Shared || n.External)
+		},
+		view: func(_ *engine.Tx, sub network.Subnet) collection.Item { return subnetView(sub) },
+		create: func(tx *engine.Tx, r *api.Request) (network.Subnet, error) {
+			return s.createSubnet(tx, r)
+		},
+		update: func(tx *engine.Tx, r *api.Request, id string) (network.Subnet, error) {
+			var body naming
+			if err := decode(r, "subnet", &body); err != nil {
+				return network.Subnet{}, err
+			}
+			return s.network.UpdateSubnet(tx, id, body.change())
+		},
+	}
+}
+
+func (s *service) createSubnet(tx *engine.Tx, r *api.Request) (network.Subnet, error) {
+	var body struct {
+		naming
+		owner
+		NetworkID   string                  `json:"network_id"`
+		IPVersion   int                     `json:"ip_version"`
+		CIDR        netip.Prefix            `json:"cidr"`
+		Gateway     engine.Optional[string] `json:"gateway_ip"`
+		Pools       []network.AddressPool   `json:"allocation_pools"`
+		DHCP        *bool                   `json:"enable_dhcp"`
+		Nameservers []string                `json:"dns_nameservers"`
+	}
+	if err := decode(r, "subnet", &body); err != nil {
+		return network.Subnet{}, err
+	}
+	p, err := project(r, body.ProjectID, body.TenantID)
+	if err != nil {
+		return network.Subnet{}, err
+	}
+	if _, err := s.networks().owned(tx, r, body.NetworkID); err != nil {
+		return network.Subnet{}, err
+	}
+	if body.CIDR.IsValid() && body.IPVersion != version(body.CIDR.Addr()) {
+		return network.Subnet{}, api.BadRequest("Invalid input for operation: cidr %s does not match ip_version %d.", body.CIDR, body.IPVersion)
+	}
+	spec := network.SubnetSpec{
+		ProjectID: p, NetworkID: body.NetworkID, Name: deref(body.Name, ""), Description: deref(body.Description, ""),
+		CIDR: body.CIDR, Pools: body.Pools, NoDHCP: !deref(body.DHCP, true), Nameservers: body.Nameservers,
+		NoGateway: body.Gateway.Set && body.Gateway.Value == nil,
+	}
+	if gw := body.Gateway.Or("", ""); gw != "" {
+		if spec.Gateway, err = netip.ParseAddr(gw); err != nil {
+			return network.Subnet{}, api.BadRequest("Invalid input for gateway_ip. Reason: '%s' is not a valid IP address.", gw)
+		}
+	}
+	return s.network.CreateSubnet(tx, spec)
+}
+
+func version(a netip.Addr) int {
+	if a.Is4() {
+		return 4
+	}
+	return 6
+}
+
+func subnetView(sub network.Subnet) collection.Item {
+	pools := []map[string]string{}
+	for _, p := range sub.Pools {
+		pools = append(pools, map[string]string{"start": p.Start.String(), "end": p.End.String()})
+	}
+	return standard(sub.Standard, collection.Item{
+		"network_id": sub.NetworkID, "ip_version": version(sub.CIDR.Addr()), "cidr": sub.CIDR.String(),
+		"gateway_ip": address(sub.Gateway), "allocation_pools": pools, "enable_dhcp": sub.DHCP,
+		"dns_nameservers": orEmpty(sub.Nameservers), "host_routes": []any{}, "service_types": []string{},
+		"subnetpool_id": nil, "ipv6_ra_mode": nil, "ipv6_address_mode": nil,
+	})
+}
+
+// address is an IP address, or null when it is the zero one.
+func address(a netip.Addr) any {
+	if !a.IsValid() {
+		return nil
+	}
+	return a.String()
+}

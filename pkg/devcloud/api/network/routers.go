@@ -1,0 +1,148 @@
+package network
+
+import (
+	"net/http"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
+)
+
+// gateway is external_gateway_info. The address is the cloud's choice.
+type gateway struct {
+	NetworkID string `json:"network_id"`
+	SNAT      *bool  `json:"enable_snat"`
+}
+
+func (g *gateway) spec() *network.Gateway {
+	if g == nil {
+		return nil
+	}
+	return &network.Gateway{NetworkID: g.NetworkID, NoSNAT: !deref(g.SNAT, true)}
+}
+
+func (s *service) routers() resource[network.Router] {
+	return resource[network.Router]{
+		member: "router", plural: "routers", path: "routers", tagged: true,
+		all: s.network.Routers, get: s.network.Router, remove: s.network.DeleteRouter,
+		std:  func(r network.Router) network.Standard { return r.Standard },
+		view: s.routerView,
+		create: func(tx *engine.Tx, r *api.Request) (network.Router, error) {
+			var body struct {
+				naming
+				owner
+				Up      *bool    `json:"admin_state_up"`
+				Gateway *gateway `json:"external_gateway_info"`
+			}
+			if err := decode(r, "router", &body); err != nil {
+				return network.Router{}, err
+			}
+			p, err := project(r, body.ProjectID, body.TenantID)
+			if err != nil {
+				return network.Router{}, err
+			}
+			return s.network.CreateRouter(tx, network.RouterSpec{
+				ProjectID: p, Name: deref(body.Name, ""), Description: deref(body.Description, ""),
+				Gateway: body.Gateway.spec(), Down: !deref(body.Up, true),
+			})
+		},
+		update: func(tx *engine.Tx, r *api.Request, id string) (network.Router, error) {
+			var body struct {
+				naming
+				Up      *bool                    `json:"admin_state_up"`
+				Routes  *[]network.Route         `json:"routes"`
+				Gateway engine.Optional[gateway] `json:"external_gateway_info"`
+			}
+			if err := decode(r, "router", &body); err != nil {
+				return network.Router{}, err
+			}
+			c := network.RouterChange{Naming: body.change(), Up: body.Up, Routes: body.Routes}
+			if body.Gateway.Set {
+				g := body.Gateway.Or(gateway{}, gateway{})
+				c.Gateway = g.spec()
+			}
+			return s.network.UpdateRouter(tx, id, c)
+		},
+	}
+}
+
+func (s *service) routerView(tx *engine.Tx, r network.Router) collection.Item {
+	var external any
+	if r.ExternalNetworkID != "" {
+		ips := []map[string]string{}
+		if p, err := s.network.Port(tx, r.GatewayPortID); err == nil {
+			for _, ip := range p.FixedIPs {
+				ips = append(ips, map[string]string{"subnet_id": ip.SubnetID, "ip_address": ip.Address.String()})
+			}
+		}
+		external = map[string]any{"network_id": r.ExternalNetworkID, "enable_snat": !r.NoSNAT, "external_fixed_ips": ips}
+	}
+	return standard(r.Standard, collection.Item{
+		"admin_state_up": !r.Down, "status": "ACTIVE", "external_gateway_info": external, "routes": orEmpty(r.Routes),
+		"availability_zones": []string{}, "availability_zone_hints": []string{},
+	})
+}
+
+// serveRouterActions adds the routes for interfaces and for changing single routes.
+func (s *service) serveRouterActions() {
+	base := "PUT /v2.0/routers/{id}/"
+	s.Handle(base+"add_router_interface", s.routerInterface(s.network.AddInterface))
+	s.Handle(base+"remove_router_interface", s.routerInterface(s.network.RemoveInterface))
+	s.Handle(base+"add_extraroutes", s.extraRoutes(s.network.AddRoutes))
+	s.Handle(base+"remove_extraroutes", s.extraRoutes(s.network.RemoveRoutes))
+}
+
+func (s *service) routerInterface(change func(tx *engine.Tx, routerID, subnetID string) (network.Port, error)) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		var body struct {
+			SubnetID string `json:"subnet_id"`
+		}
+		if err := r.Decode(&body); err != nil {
+			return 0, nil, err
+		}
+		if body.SubnetID == "" {
+			return 0, nil, api.BadRequest("Bad router request: subnet_id must be specified.")
+		}
+		var answer map[string]any
+		err := s.e.Update(func(tx *engine.Tx) error {
+			router, err := s.routers().owned(tx, r, r.PathValue("id"))
+			if err != nil {
+				return err
+			}
+			if _, err := s.subnets().seen(tx, r, body.SubnetID); err != nil {
+				return err
+			}
+			p, err := change(tx, router.ID, body.SubnetID)
+			answer = map[string]any{
+				"id": router.ID, "tenant_id": router.ProjectID, "project_id": router.ProjectID, "network_id": p.NetworkID,
+				"port_id": p.ID, "subnet_id": body.SubnetID, "subnet_ids": []string{body.SubnetID}, "tags": orEmpty(router.Tags),
+			}
+			return err
+		})
+		return http.StatusOK, answer, err
+	}
+}
+
+func (s *service) extraRoutes(change func(tx *engine.Tx, routerID string, routes []network.Route) (network.Router, error)) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		var body struct {
+			Routes []network.Route `json:"routes"`
+		}
+		if err := decode(r, "router", &body); err != nil {
+			return 0, nil, err
+		}
+		var item collection.Item
+		err := s.e.Update(func(tx *engine.Tx) error {
+			router, err := s.routers().owned(tx, r, r.PathValue("id"))
+			if err != nil {
+				return err
+			}
+			if router, err = change(tx, router.ID, body.Routes); err == nil {
+				item = s.routerView(tx, router)
+			}
+			return err
+		})
+		return http.StatusOK, map[string]any{"router": item}, err
+	}
+}
