@@ -1,0 +1,171 @@
+package devcloud
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api/admin"
+	apiblockstorage "github.com/fairlead-io/fairlead/pkg/devcloud/api/blockstorage"
+	apicompute "github.com/fairlead-io/fairlead/pkg/devcloud/api/compute"
+	apiidentity "github.com/fairlead-io/fairlead/pkg/devcloud/api/identity"
+	apinetwork "github.com/fairlead-io/fairlead/pkg/devcloud/api/network"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/compute"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/identity"
+)
+
+func (c *Cloud) tokens() api.Tokens { return apiidentity.Tokens{Identity: c.identity} }
+
+// Handler serves all APIs, each below its service's name.
+func (c *Cloud) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mount := func(path string, h http.Handler) {
+		mux.Handle(path+"/", http.StripPrefix(path, h))
+		mux.Handle(path, http.RedirectHandler(path+"/", http.StatusPermanentRedirect))
+	}
+	mount("/identity", apiidentity.New(c.Core, c.identity, apiidentity.Options{Region: c.config.Region, Endpoints: endpoints(c.URL)}))
+	mount("/volume", apiblockstorage.New(c.Core, c.Engine, c.volumes))
+	mount("/compute", apicompute.New(c.Core, c.Engine, c.compute))
+	mount("/network", apinetwork.New(c.Core, c.Engine, c.network))
+	mount("/admin", admin.New(admin.Options{
+		Core: c.Core, Engine: c.Engine, Count: c.leftovers, RevokeTokens: c.identity.RevokeAll,
+	}))
+	return mux
+}
+
+// endpoints is the catalog. Block storage is there under both names that clients look for.
+func endpoints(base string) []apiidentity.Endpoint {
+	return []apiidentity.Endpoint{
+		{Type: "identity", Name: "keystone", URL: base + "/identity/v3"},
+		{Type: "compute", Name: "nova", URL: base + "/compute/v2.1"},
+		{Type: "block-storage", Name: "cinder", URL: base + "/volume/v3/{project_id}"},
+		{Type: "volumev3", Name: "cinderv3", URL: base + "/volume/v3/{project_id}"},
+		{Type: "network", Name: "neutron", URL: base + "/network"},
+		{Type: "load-balancer", Name: "octavia", URL: base + "/load-balancer"},
+	}
+}
+
+// leftovers counts what bears the text in its metadata, tags or description; an empty text counts all.
+func (c *Cloud) leftovers(text string) (n admin.Leftovers) {
+	bears := func(values ...string) bool {
+		for _, v := range values {
+			if strings.Contains(v, text) {
+				return true
+			}
+		}
+		return text == ""
+	}
+	_ = c.Engine.View(func(tx *engine.Tx) error {
+		for _, v := range c.volumes.All(tx) {
+			values := []string{v.Name}
+			for _, value := range v.Metadata {
+				values = append(values, value)
+			}
+			if bears(values...) {
+				n.Volumes++
+				n.Attachments += len(v.Attachments)
+			}
+		}
+		vipPorts := map[string]bool{} // of load balancers that are not ours
+		for _, lb := range c.loadBalancers.LoadBalancers(tx) {
+			ours := bears(append(lb.Tags, lb.Name, lb.Description)...)
+			if ours {
+				n.LoadBalancers++
+			}
+			vipPorts[lb.VIPPortID] = ours
+		}
+		for _, p := range c.network.Ports(tx) {
+			ours, known := vipPorts[p.ID]
+			if ours || !known && p.DeviceOwner == "Octavia" { // one without a load balancer is left over from somebody
+				n.Ports++
+			}
+		}
+		for _, f := range c.network.FloatingIPs(tx) {
+			if bears(append(f.Tags, f.Description)...) {
+				n.FloatingIPs++
+			}
+		}
+		for _, g := range c.network.Groups(tx) {
+			if g.Name != "default" && bears(append(g.Tags, g.Name, g.Description)...) {
+				n.SecurityGroups++
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+func (c Config) projectID(name string) string {
+	for _, p := range c.Projects {
+		if p.Name == name {
+			return cmp.Or(p.ID, identity.StableID("project", name))
+		}
+	}
+	return ""
+}
+
+func (c Config) userID(name string) string {
+	for _, u := range c.Users {
+		if u.Name == name {
+			return cmp.Or(u.ID, identity.StableID("user", name))
+		}
+	}
+	return ""
+}
+
+func (c Config) identity() identity.Options {
+	opts := identity.Options{TokenExpires: time.Duration(c.TokenLifetime)}
+	for _, p := range c.Projects {
+		opts.Projects = append(opts.Projects, identity.Project{ID: c.projectID(p.Name), Name: p.Name})
+	}
+	for _, u := range c.Users {
+		user := identity.User{ID: c.userID(u.Name), Name: u.Name, Password: u.Password, Roles: u.Roles}
+		for _, name := range u.Projects {
+			user.ProjectIDs = append(user.ProjectIDs, c.projectID(name))
+		}
+		opts.Users = append(opts.Users, user)
+	}
+	for _, a := range c.ApplicationCredentials {
+		credential := identity.ApplicationCredential{
+			ID: cmp.Or(a.ID, identity.StableID("credential", a.Name)), Name: a.Name, Secret: a.Secret,
+			UserID: c.userID(a.User), ProjectID: c.projectID(a.Project),
+		}
+		if a.Expires != nil {
+			credential.Expires = *a.Expires
+		}
+		opts.Credentials = append(opts.Credentials, credential)
+	}
+	return opts
+}
+
+func (c Config) blockStorage() blockstorage.Options {
+	opts := blockstorage.Options{
+		Zones: c.Zones.Volume, Quota: blockstorage.Quota{Volumes: c.Quotas.Volumes, Gigabytes: c.Quotas.Gigabytes},
+	}
+	for _, t := range c.VolumeTypes {
+		id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("volume-type/"+t.Name)).String()
+		opts.Types = append(opts.Types, blockstorage.Type{ID: id, Name: t.Name, Description: t.Description, Multiattach: t.Multiattach})
+	}
+	return opts
+}
+
+func (c Config) compute() compute.Options {
+	opts := compute.Options{Zones: c.Zones.Compute, Quota: compute.Quota{
+		Instances: c.Quotas.Instances, Cores: c.Quotas.Cores, RAMMiB: c.Quotas.RAMMiB, VolumesPerServer: c.Quotas.VolumesPerServer,
+	}}
+	for _, f := range c.Flavors {
+		id := cmp.Or(f.ID, uuid.NewSHA1(uuid.NameSpaceOID, []byte("flavor/"+f.Name)).String())
+		opts.Flavors = append(opts.Flavors, compute.Flavor{ID: id, Name: f.Name, VCPUs: f.VCPUs, RAMMiB: f.RAMMiB, DiskGiB: f.DiskGiB})
+	}
+	return opts
+}
+
+// netmask is an IPv4 prefix length in dotted form.
+func netmask(ones, bits int) string { return net.IP(net.CIDRMask(ones, bits)).String() }
