@@ -196,7 +196,7 @@ func (c *Controller) Run(ctx context.Context, workers int) {
 	logger := klog.FromContext(ctx).WithName("service-controller")
 	ctx = klog.NewContext(ctx, logger)
 	logger.Info("Starting", "workers", workers, "cluster", c.opts.Cluster, "class", c.opts.Class)
-	c.started = time.Now()
+	c.started = time.Now().Add(-1) // a list that is asked for in this very instant will do
 	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
 		c.queue.ShutDown()
 		return

@@ -1,0 +1,220 @@
+package ccm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	cloudprovider "k8s.io/cloud-provider"
+	"k8s.io/cloud-provider/app"
+	"k8s.io/cloud-provider/app/config"
+	"k8s.io/cloud-provider/names"
+	"k8s.io/cloud-provider/options"
+	cliflag "k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/version/verflag"
+	controllermanager "k8s.io/controller-manager/app"
+	"k8s.io/controller-manager/controller"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead-io/fairlead/pkg/ccm/service"
+	"github.com/fairlead-io/fairlead/pkg/cloud"
+	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
+)
+
+const (
+	// defaultWorkers is how many Services are worked on at a time: a worker never waits for the cloud's work.
+	defaultWorkers = 5
+	// shutdownTimeout is how long steps under way may take to end after SIGTERM.
+	shutdownTimeout = 10 * time.Second
+)
+
+// App is one run of the program.
+type App struct {
+	userAgent string
+	options   *options.CloudControllerManagerOptions
+	cloudName string
+	clusterID string
+	class     string
+	defaults  loadbalancer.Defaults
+
+	cloud    cloud.Cloud
+	client   kubernetes.Interface
+	stopping context.Context
+	running  sync.WaitGroup
+}
+
+// NewCommand returns the program. It ends when ctx does; userAgent is sent to the cloud.
+func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
+	opts, err := options.NewCloudControllerManagerOptions()
+	if err != nil {
+		return nil, fmt.Errorf("options: %w", err)
+	}
+	opts.KubeCloudShared.CloudProvider.Name = ProviderName
+	opts.ServiceController.ConcurrentServiceSyncs = defaultWorkers
+	opts.Generic.LeaderElection.ResourceName = "fairlead-ccm"
+	a := &App{userAgent: userAgent, options: opts, stopping: ctx}
+	aliases := names.CCMControllerAliases()
+	delete(aliases, "route")
+	cmd := app.NewCloudControllerManagerCommand(opts, a.provider, a.controllers(), aliases, a.flags(), ctx.Done())
+	cmd.Use = "fairlead-ccm"
+	cmd.Long = "fairlead-ccm tells Kubernetes the truth about the cloud's instances behind its nodes, and makes load\n" +
+		"balancers for its Services of type LoadBalancer. The cloud's credentials are read from --cloud-config, a\n" +
+		"clouds.yaml."
+	cmd.SilenceUsage = true
+	cmd.PreRunE = a.open
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err != nil {
+			return err
+		}
+		return a.shutdown()
+	}
+	return cmd, nil
+}
+
+func (a *App) flags() cliflag.NamedFlagSets {
+	var sets cliflag.NamedFlagSets
+	fs := sets.FlagSet("fairlead")
+	fs.StringVar(&a.cloudName, "cloud", "", "The entry of --cloud-config to use. Default: $OS_CLOUD, or the only one.")
+	fs.StringVar(&a.clusterID, "cluster-id", "", "Identity of this cluster on everything made in the cloud. Default: the UID of the namespace kube-system.")
+	fs.StringVar(&a.class, "load-balancer-class", service.DefaultClass, "The loadBalancerClass of the Services to serve, beside those without a class.")
+	fs.StringVar(&a.defaults.FloatingNetwork, "floating-network-id", "", "Id or name of the external network for public addresses. Default: the only one there is.")
+	fs.StringVar(&a.defaults.Network, "network-id", "", "Id or name of the network for load balancers' own addresses. Default: the nodes' subnet.")
+	fs.StringVar(&a.defaults.Subnet, "subnet-id", "", "Id or name of the subnet for load balancers' own addresses. Default: the nodes' subnet.")
+	return sets
+}
+
+// open connects to the cloud before anything else happens, so that a bad configuration is the first line of the log.
+func (a *App) open(cmd *cobra.Command, _ []string) error {
+	verflag.PrintAndExitIfRequested()
+	if name := a.options.KubeCloudShared.CloudProvider.Name; name != ProviderName {
+		return fmt.Errorf("--cloud-provider: %q: allowed is %s", name, ProviderName)
+	}
+	var err error
+	a.cloud, err = cloud.Open(cmd.Context(), ProviderName, cloud.Config{
+		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent,
+	})
+	if err != nil {
+		return fmt.Errorf("--cloud-config: %w", err)
+	}
+	return nil
+}
+
+func (a *App) provider(*config.CompletedConfig) cloudprovider.Interface {
+	return NewProvider(a.cloud, a.cloud.Region())
+}
+
+// controllers are the ones that are real here: two of the library's and our own.
+func (a *App) controllers() map[string]app.ControllerInitFuncConstructor {
+	return map[string]app.ControllerInitFuncConstructor{
+		names.CloudNodeController:          app.DefaultInitFuncConstructors[names.CloudNodeController],
+		names.CloudNodeLifecycleController: app.DefaultInitFuncConstructors[names.CloudNodeLifecycleController],
+		names.ServiceLBController: {
+			InitContext: app.ControllerInitContext{ClientName: "service-controller"},
+			Constructor: a.serviceController,
+		},
+	}
+}
+
+func (a *App) serviceController(init app.ControllerInitContext, completed *config.CompletedConfig, _ cloudprovider.Interface) app.InitFunc {
+	a.client = completed.Client
+	return func(ctx context.Context, manager controllermanager.ControllerContext) (controller.Interface, bool, error) {
+		client, err := completed.ClientBuilder.Client(init.ClientName)
+		if err != nil {
+			return nil, false, fmt.Errorf("service controller: %w", err)
+		}
+		cluster, err := a.cluster(ctx, client)
+		if err != nil {
+			return nil, false, err
+		}
+		c, err := service.New(service.Options{
+			Client:   client,
+			Services: completed.SharedInformers.Core().V1().Services(),
+			Nodes:    completed.SharedInformers.Core().V1().Nodes(),
+			Recorder: completed.EventBroadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "service-controller"}),
+			Cloud:    a.cloud,
+			Cluster:  cluster,
+			Class:    a.class,
+			Defaults: a.defaults,
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		context.AfterFunc(a.stopping, cancel)
+		workers := int(completed.ComponentConfig.ServiceController.ConcurrentServiceSyncs)
+		a.running.Go(func() {
+			defer cancel()
+			manager.ControllerManagerMetrics.ControllerStarted("service")
+			defer manager.ControllerManagerMetrics.ControllerStopped("service")
+			c.Run(ctx, workers)
+		})
+		return nil, true, nil
+	}
+}
+
+// cluster is the cluster's identity.
+func (a *App) cluster(ctx context.Context, client kubernetes.Interface) (string, error) {
+	if a.clusterID != "" {
+		return a.clusterID, nil
+	}
+	ns, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("the cluster's identity, which is the UID of the namespace %s: %w: allow it to be read, or set --cluster-id",
+			metav1.NamespaceSystem, err)
+	}
+	return string(ns.UID), nil
+}
+
+// shutdown lets steps under way end and gives the leadership away: otherwise the next leader waits until it expires.
+func (a *App) shutdown() error {
+	done := make(chan struct{})
+	go func() { a.running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(shutdownTimeout):
+		return errors.New("shutdown: steps under way did not end in time")
+	}
+	election := a.options.Generic.LeaderElection
+	if !election.LeaderElect || a.client == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := releaseLease(ctx, a.client, election.ResourceNamespace, election.ResourceName); err != nil {
+		klog.FromContext(ctx).Info("The leadership was not given away; the next leader waits until it expires", "err", err)
+	}
+	return nil
+}
+
+// releaseLease gives up a Lease that this process holds. The library's elector, which offers no way to do it, begins its
+// holder's name with the host's.
+func releaseLease(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	lease, err := client.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("lease %s/%s: %w", namespace, name, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("host name: %w", err)
+	}
+	if lease.Spec.HolderIdentity == nil || !strings.HasPrefix(*lease.Spec.HolderIdentity, host+"_") {
+		return nil
+	}
+	nobody, second, now := "", int32(1), metav1.NowMicro()
+	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = &nobody, &second
+	lease.Spec.RenewTime, lease.Spec.AcquireTime = &now, &now
+	if _, err := client.CoordinationV1().Leases(namespace).Update(ctx, lease, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("lease %s/%s: %w", namespace, name, err)
+	}
+	return nil
+}
