@@ -30,10 +30,15 @@ type Tool struct {
 
 var stripped = []string{"-ldflags", "-s -w"}
 
+// kubernetesVersion makes the programs say their version: being built as a Go module, they do not know it.
+const kubernetesVersion = " -X k8s.io/component-base/version.gitVersion=v1.37.2" +
+	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" +
+	" -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2"
+
 var registry = map[string]Tool{
 	"kubernetes": {
 		Packages: []string{"./hyperkube", "tool"},
-		Flags:    stripped,
+		Flags:    []string{"-ldflags", "-s -w" + kubernetesVersion},
 		Links:    hyperkubeLinks(),
 		Cold:     "about 10 minutes",
 	},

@@ -178,6 +178,31 @@ func TestEveryToolHasItsModule(t *testing.T) {
 	}
 }
 
+func TestProgramsSayTheVersionOfTheirModule(t *testing.T) {
+	for tool, module := range map[string]string{
+		"kubernetes":  "k8s.io/kubernetes",
+		"containerd":  "github.com/containerd/containerd/v2",
+		"provisioner": "github.com/kubernetes-csi/external-provisioner/v6",
+	} {
+		dir, err := moduleDir(tool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, found := strings.Cut(string(raw), module+" v")
+		if !found {
+			t.Fatalf("%s does not require %s", tool, module)
+		}
+		version := strings.Fields(after)[0]
+		if flags := strings.Join(registry[tool].Flags, " "); !strings.Contains(flags, "ersion=v"+version) {
+			t.Errorf("%s is v%s by its go.mod; its flags are %q", tool, version, flags)
+		}
+	}
+}
+
 func TestUnknownToolNamesTheKnownOnes(t *testing.T) {
 	_, err := Build(t.Context(), "helmm", &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), `"helmm"`) || !strings.Contains(err.Error(), "golangci-lint") {

@@ -1,0 +1,140 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseStat(t *testing.T) {
+	tail := " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"
+	tests := []struct {
+		name, stat string
+		bad        bool
+	}{
+		{"an ordinary name", "12 (sleep)" + tail, false},
+		{"a name with spaces and brackets", "12 (a) b (c))" + tail, false},
+		{"no brackets", "12 sleep S", true},
+		{"cut short", "12 (sleep) S 1 2 3", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			state, start, err := parseStat([]byte(tt.stat))
+			if tt.bad {
+				if err == nil {
+					t.Error("no error")
+				}
+				return
+			}
+			if err != nil || state != 'S' || start != 4711 {
+				t.Errorf("got %c %d %v", state, start, err)
+			}
+		})
+	}
+}
+
+func TestHasVariable(t *testing.T) {
+	environ := []byte("A=1\x00XMARK=1\x00B=MARK=1\x00")
+	if hasVariable(environ, "MARK") {
+		t.Error("a part of a name or a value matched")
+	}
+	if !hasVariable(append(environ, []byte("MARK=\x00")...), "MARK") {
+		t.Error("not found")
+	}
+}
+
+func start(t *testing.T, script string, env ...string) (ID, string) {
+	t.Helper()
+	dir := t.TempDir()
+	pidFile := filepath.Join(dir, "run", "p.pid")
+	id, err := Start(Spec{Args: []string{"sh", "-c", script}, Env: env, Log: filepath.Join(dir, "log"), PIDFile: pidFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = id.Kill(context.Background()) })
+	return id, pidFile
+}
+
+func TestAStartedProcessIsFoundAndKilled(t *testing.T) {
+	variable := "PROC_TEST_" + strings.ToUpper(filepath.Base(t.TempDir()))
+	id, pidFile := start(t, "exec sleep 1000", variable+"=1")
+
+	if got, err := Read(pidFile); err != nil || got != id {
+		t.Errorf("pid file says %+v, %v; started %+v", got, err, id)
+	}
+	if got, err := Marked(variable); err != nil || len(got) != 1 || got[0] != id {
+		t.Errorf("marked: %+v, %v", got, err)
+	}
+	if err := id.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if id.Alive() {
+		t.Error("alive after Kill")
+	}
+	if _, err := Identify(id.PID); !errors.Is(err, ErrGone) {
+		t.Errorf("identify: %v", err)
+	}
+	if _, err := Read(pidFile); !errors.Is(err, ErrGone) {
+		t.Errorf("the pid file of a dead process: %v", err)
+	}
+	if err := id.Kill(t.Context()); err != nil {
+		t.Errorf("killing again: %v", err)
+	}
+}
+
+func TestAPidThatWasUsedAgainIsLeftAlone(t *testing.T) {
+	id, _ := start(t, "exec sleep 1000")
+	earlier := ID{PID: id.PID, Start: id.Start - 1}
+	if earlier.Alive() {
+		t.Error("another process passes for the dead one")
+	}
+	if err := earlier.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !id.Alive() {
+		t.Error("the wrong process was killed")
+	}
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	id, _ := start(t, "trap '' TERM; while :; do sleep 1000; done")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for !hasNoTermDefault(t, id) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := id.Terminate(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if !id.Alive() {
+		t.Error("it was killed")
+	}
+}
+
+// hasNoTermDefault says that the process ignores SIGTERM by now.
+func hasNoTermDefault(t *testing.T, id ID) bool {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(id.PID), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if mask, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+			return strings.HasSuffix(strings.TrimSpace(mask), "4000")
+		}
+	}
+	return false
+}
+
+func TestAProgramThatIsMissingIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Start(Spec{Args: []string{"/no/such/program"}, Log: filepath.Join(dir, "log"), PIDFile: filepath.Join(dir, "pid")})
+	if err == nil || !strings.Contains(err.Error(), "/no/such/program") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/fairlead-io/fairlead/tests/lab/layout"
+	"github.com/fairlead-io/fairlead/tests/lab/node"
+	"github.com/fairlead-io/fairlead/tests/lab/proc"
+)
+
+var hostPrograms = []string{devcloudName, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+
+// Status says which parts of the lab run.
+type Status struct {
+	// Programs of the host and whether they run.
+	Programs map[string]bool
+	// Nodes of the lab and whether they run.
+	Nodes map[string]bool
+}
+
+// ReadStatus looks at the processes. A lab that is down has no nodes.
+func ReadStatus() (Status, error) {
+	status := Status{Programs: map[string]bool{}, Nodes: map[string]bool{}}
+	for _, name := range hostPrograms {
+		_, err := proc.Read(pidFile(name))
+		if err != nil && !errors.Is(err, proc.ErrGone) {
+			return Status{}, err
+		}
+		status.Programs[name] = err == nil
+	}
+	raw, err := os.ReadFile(layout.UpFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return status, nil
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	count, err := strconv.Atoi(string(raw))
+	if err != nil {
+		return Status{}, fmt.Errorf("%s: %w", layout.UpFile, err)
+	}
+	for _, place := range nodes(count) {
+		status.Nodes[place.Name] = node.Running(place)
+	}
+	return status, nil
+}
+
+// Complete says that the lab was brought up and that every part runs.
+func (s Status) Complete() bool {
+	for _, parts := range []map[string]bool{s.Programs, s.Nodes} {
+		for _, runs := range parts {
+			if !runs {
+				return false
+			}
+		}
+	}
+	return len(s.Nodes) > 0
+}
+
+// String has a line per part.
+func (s Status) String() string {
+	var out strings.Builder
+	line := func(name string, runs bool) {
+		word := "down"
+		if runs {
+			word = "up"
+		}
+		_, _ = fmt.Fprintf(&out, "%-26s %s\n", name, word)
+	}
+	for _, name := range hostPrograms {
+		line(name, s.Programs[name])
+	}
+	for i := 1; i <= layout.MaxNodes; i++ {
+		if runs, known := s.Nodes[layout.NodeAt(i).Name]; known {
+			line("node "+layout.NodeAt(i).Name, runs)
+		}
+	}
+	return out.String()
+}
