@@ -46,13 +46,13 @@ func Desired(in Input) (Spec, error) {
 		Name:        name(in.Service),
 		Description: fmt.Sprintf("Service %s/%s of cluster %s, made by Fairlead", in.Service.Namespace, in.Service.Name, in.Cluster),
 	}
-	for _, port := range in.Service.Spec.Ports {
+	ports := slices.Clone(in.Service.Spec.Ports)
+	slices.SortFunc(ports, func(a, b corev1.ServicePort) int { return cmp.Compare(a.Port, b.Port) })
+	for _, port := range ports {
 		l, p := d.port(port, spec.VIP)
 		spec.Balancer.Listeners = append(spec.Balancer.Listeners, l)
 		spec.Balancer.Pools = append(spec.Balancer.Pools, p)
 	}
-	slices.SortFunc(spec.Balancer.Listeners, func(a, b cloud.Listener) int { return cmp.Compare(a.Port, b.Port) })
-	slices.SortFunc(spec.Balancer.Pools, func(a, b cloud.Pool) int { return cmp.Compare(a.Name, b.Name) })
 	if len(d.errs) > 0 {
 		return Spec{}, &InvalidError{errors.Join(d.errs...)}
 	}

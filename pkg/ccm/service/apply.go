@@ -44,7 +44,7 @@ func (c *Controller) apply(ctx context.Context, key string, r *serviceRecord, st
 			r.forgetObserved()
 			return false, fmt.Errorf("%s: %w", step.Action, err)
 		}
-		klog.FromContext(ctx).Info("Applied", "step", step.String())
+		klog.FromContext(ctx).Info("Applied", "action", step.Action, "part", step.Key, "id", step.ID, "why", step.Why)
 		r.observed = loadbalancer.Apply(r.observed, step)
 		if !step.WritesBalancer() {
 			continue

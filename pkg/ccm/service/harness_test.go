@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,6 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
+
+	"k8s.io/klog/v2"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
 	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
@@ -71,7 +74,7 @@ func inWorld(t *testing.T, change func(*cloudtest.MemoryOptions), test func(*wor
 // start runs a controller on the world, as a new process would.
 func (w *world) start() {
 	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
+	ctx, cancel := context.WithCancel(klog.NewContext(w.t.Context(), logr.Discard()))
 	factory := informers.NewSharedInformerFactory(w.client, 0)
 	opts := w.opts
 	opts.Client, opts.Cloud, opts.Recorder = w.client, w.cloud, w.events
@@ -189,6 +192,9 @@ func (w *world) edit(name string, change func(*corev1.Service)) {
 		w.t.Fatal(err)
 	}
 	s = s.DeepCopy()
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
 	change(s)
 	if err := w.put(s); err != nil {
 		w.t.Fatal(err)
@@ -286,7 +292,7 @@ func (w *world) served(name string, members int) {
 	}
 	owned := 0
 	for _, f := range w.cloud.FloatingIPs() {
-		if strings.Contains(f.Description, string(s.UID)) {
+		if f.Description == (loadbalancer.Identity{Cluster: testCluster, Service: string(s.UID)}).FloatingIPDescription() {
 			owned++
 		}
 	}
