@@ -14,6 +14,7 @@ import (
 	apiblockstorage "github.com/fairlead-io/fairlead/pkg/devcloud/api/blockstorage"
 	apicompute "github.com/fairlead-io/fairlead/pkg/devcloud/api/compute"
 	apiidentity "github.com/fairlead-io/fairlead/pkg/devcloud/api/identity"
+	apiloadbalancer "github.com/fairlead-io/fairlead/pkg/devcloud/api/loadbalancer"
 	apinetwork "github.com/fairlead-io/fairlead/pkg/devcloud/api/network"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
@@ -34,6 +35,7 @@ func (c *Cloud) Handler() http.Handler {
 	mount("/volume", apiblockstorage.New(c.Core, c.Engine, c.volumes))
 	mount("/compute", apicompute.New(c.Core, c.Engine, c.compute))
 	mount("/network", apinetwork.New(c.Core, c.Engine, c.network))
+	mount("/load-balancer", apiloadbalancer.New(c.Core, c.Engine, c.loadBalancers))
 	mount("/admin", admin.New(admin.Options{
 		Core: c.Core, Engine: c.Engine, Count: c.leftovers, RevokeTokens: c.identity.RevokeAll,
 	}))
