@@ -15,6 +15,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"go.uber.org/goleak"
+	"k8s.io/utils/clock"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,13 @@ func start(t *testing.T, change func(*Config)) *Cloud {
 
 func run(t *testing.T, config Config) *Cloud {
 	t.Helper()
-	cloud, err := New(t.Context(), config, nil)
+	return runOn(t, config, nil)
+}
+
+// runOn runs a cloud whose time is the clock's.
+func runOn(t *testing.T, config Config, clk clock.WithTicker) *Cloud {
+	t.Helper()
+	cloud, err := New(t.Context(), config, clk)
 	if err != nil {
 		t.Fatal(err)
 	}
