@@ -40,7 +40,7 @@ func (s *source) loadCloudsYAML(text []byte) (*settings, error) {
 	}
 	auth, endpoint, tlsConfig, err := clouds.Parse(opts...)
 	if err != nil {
-		return nil, configError("%s: %w", source, err)
+		return nil, configError("%s: %s", source, withoutValues(err))
 	}
 	return &settings{auth: auth, endpoint: endpoint, tls: tlsConfig, source: source, fields: yamlNames, digest: digest(text, secure)}, nil
 }
@@ -101,14 +101,21 @@ func parseClouds(file string, text []byte) (map[string]cloudEntry, error) {
 		Clouds map[string]*cloudEntry `json:"clouds"`
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, configError("%s: %s", file, withoutValues(err))
+		return nil, configError("%s: is not a valid clouds.yaml: %s", file, withoutValues(err))
 	}
 	if len(doc.Clouds) == 0 {
 		return nil, configError("%s: clouds is missing or empty: it must be a map from a cloud's name to its settings", file)
 	}
+	var exact struct {
+		Clouds map[string]map[string]any `json:"clouds"`
+	}
+	if err := yaml.Unmarshal(text, &exact); err != nil {
+		return nil, configError("%s: is not a valid clouds.yaml: %s", file, withoutValues(err))
+	}
 	entries := map[string]cloudEntry{}
 	for name, entry := range doc.Clouds {
-		if entry == nil || entry.Auth == nil {
+		// JSON takes "Auth" for auth; gophercloud's YAML does not.
+		if _, ok := exact.Clouds[name]["auth"].(map[string]any); entry == nil || entry.Auth == nil || !ok {
 			return nil, configError("%s, cloud %q: auth is missing: it must be a map with auth_url and credentials", file, name)
 		}
 		entries[name] = *entry
@@ -126,5 +133,5 @@ func withoutValues(err error) string {
 		text = strings.TrimSpace(text[:i])
 	}
 	text = strings.NewReplacer("Go struct field .clouds", "field clouds", "Go value of type", "a value of type").Replace(text)
-	return "is not a valid clouds.yaml: " + text
+	return oneLine(text)
 }
