@@ -1,7 +1,9 @@
 package disk
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/fairlead-io/fairlead/pkg/disk/disktest"
 )
 
 func TestAnEmptyDiskIsFormattedAndKeepsItsDataFromThenOn(t *testing.T) {
@@ -189,6 +194,35 @@ func TestWhatALostDeviceLeftMountedIsReplaced(t *testing.T) {
 	m.must(m.publish(nil))
 	if got := m.read(m.target); got != "new" {
 		t.Errorf("read %q", got)
+	}
+}
+
+func TestManyVolumesAreStagedAtOnce(t *testing.T) {
+	m := newMachine(t, gib)
+	var all errgroup.Group
+	for n := range 8 {
+		id := fmt.Sprintf("%08d-4c1e-4d5b-9f1a-2b6c7d8e9f00", n)
+		m.must(disktest.New(t, gib).Link(m.devDir, id))
+		path := filepath.Join(filepath.Dir(m.staging), id)
+		t.Cleanup(func() { m.must(m.Unstage(context.WithoutCancel(t.Context()), id, path)) })
+		all.Go(func() error {
+			if err := m.Stage(t.Context(), StageRequest{VolumeID: id, Path: path, FSType: []string{Ext4, XFS}[n%2]}); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(path, "id"), []byte(id), 0o644)
+		})
+	}
+	m.must(all.Wait())
+	table, err := readMounts()
+	m.must(err)
+	devices := map[devNumber]bool{}
+	for _, p := range table {
+		if strings.HasPrefix(p.path, filepath.Dir(m.staging)+"/0000") {
+			devices[p.device] = true
+		}
+	}
+	if len(devices) != 8 {
+		t.Errorf("%d devices are mounted, want 8", len(devices))
 	}
 }
 
