@@ -87,22 +87,47 @@ func (s *service) routerView(tx *engine.Tx, r network.Router) collection.Item {
 // serveRouterActions adds the routes for interfaces and for changing single routes.
 func (s *service) serveRouterActions() {
 	base := "PUT /v2.0/routers/{id}/"
-	s.Handle(base+"add_router_interface", s.routerInterface(s.network.AddInterface))
-	s.Handle(base+"remove_router_interface", s.routerInterface(s.network.RemoveInterface))
+	s.Handle(base+"add_router_interface", s.routerInterface(s.addInterface))
+	s.Handle(base+"remove_router_interface", s.routerInterface(s.removeInterface))
 	s.Handle(base+"add_extraroutes", s.extraRoutes(s.network.AddRoutes))
 	s.Handle(base+"remove_extraroutes", s.extraRoutes(s.network.RemoveRoutes))
 }
 
-func (s *service) routerInterface(change func(tx *engine.Tx, routerID, subnetID string) (network.Port, error)) api.Handler {
-	return func(r *api.Request) (int, any, error) {
-		var body struct {
-			SubnetID string `json:"subnet_id"`
+// interfaceBody names a router's interface by its subnet or by its port.
+type interfaceBody struct {
+	SubnetID string `json:"subnet_id"`
+	PortID   string `json:"port_id"`
+}
+
+func (s *service) addInterface(tx *engine.Tx, routerID string, body interfaceBody) (network.Port, error) {
+	if body.PortID != "" {
+		return s.network.AddInterfacePort(tx, routerID, body.PortID)
+	}
+	return s.network.AddInterface(tx, routerID, body.SubnetID)
+}
+
+func (s *service) removeInterface(tx *engine.Tx, routerID string, body interfaceBody) (network.Port, error) {
+	if body.PortID != "" {
+		p, err := s.network.Port(tx, body.PortID)
+		if err != nil {
+			return p, err
 		}
+		if p.DeviceID != routerID || len(p.FixedIPs) == 0 {
+			return p, engine.RefuseAs(engine.NotFound, "RouterInterfaceNotFound", "Router %s does not have an interface with id %s", routerID, p.ID)
+		}
+		body.SubnetID = p.FixedIPs[0].SubnetID
+	}
+	return s.network.RemoveInterface(tx, routerID, body.SubnetID)
+}
+
+func (s *service) routerInterface(change func(*engine.Tx, string, interfaceBody) (network.Port, error)) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		var body interfaceBody
 		if err := r.Decode(&body); err != nil {
 			return 0, nil, err
 		}
-		if body.SubnetID == "" {
-			return 0, nil, api.BadRequest("Bad router request: subnet_id must be specified.")
+		if body == (interfaceBody{}) {
+			return 0, nil, api.BadRequest("Bad router request: Either subnet_id or port_id must be specified.")
 		}
 		var answer map[string]any
 		err := s.e.Update(func(tx *engine.Tx) error {
@@ -110,18 +135,32 @@ func (s *service) routerInterface(change func(tx *engine.Tx, routerID, subnetID 
 			if err != nil {
 				return err
 			}
-			if _, err := s.subnets().seen(tx, r, body.SubnetID); err != nil {
+			if err := s.seenInterface(tx, r, body); err != nil {
 				return err
 			}
-			p, err := change(tx, router.ID, body.SubnetID)
+			p, err := change(tx, router.ID, body)
+			if err != nil {
+				return err
+			}
+			subnet := p.FixedIPs[0].SubnetID
 			answer = map[string]any{
 				"id": router.ID, "tenant_id": router.ProjectID, "project_id": router.ProjectID, "network_id": p.NetworkID,
-				"port_id": p.ID, "subnet_id": body.SubnetID, "subnet_ids": []string{body.SubnetID}, "tags": orEmpty(router.Tags),
+				"port_id": p.ID, "subnet_id": subnet, "subnet_ids": []string{subnet}, "tags": orEmpty(router.Tags),
 			}
-			return err
+			return nil
 		})
 		return http.StatusOK, answer, err
 	}
+}
+
+// seenInterface checks that the caller may know what the request names.
+func (s *service) seenInterface(tx *engine.Tx, r *api.Request, body interfaceBody) error {
+	if body.PortID != "" {
+		_, err := s.ports().seen(tx, r, body.PortID)
+		return err
+	}
+	_, err := s.subnets().seen(tx, r, body.SubnetID)
+	return err
 }
 
 func (s *service) extraRoutes(change func(tx *engine.Tx, routerID string, routes []network.Route) (network.Router, error)) api.Handler {

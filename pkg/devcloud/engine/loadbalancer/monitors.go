@@ -12,7 +12,7 @@ import (
 var (
 	monitorTypes = []string{"HTTP", "HTTPS", "PING", "SCTP", "TCP", "TLS-HELLO", "UDP-CONNECT"}
 	httpMethods  = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-	codesPattern = regexp.MustCompile(`^(\d{3}(\s*,\s*\d{3})*|\d{3}-\d{3})$`)
+	codesPattern = regexp.MustCompile(`^([1-5]\d\d(\s*,\s*[1-5]\d\d)*|[1-5]\d\d-[1-5]\d\d)$`)
 )
 
 // Monitor returns a health monitor.
@@ -106,7 +106,7 @@ func withHTTP(m Monitor, spec MonitorSpec) (Monitor, error) {
 		return m, badInput("http_method", m.Method, "one of: "+strings.Join(httpMethods, ", "))
 	case !strings.HasPrefix(m.Path, "/"):
 		return m, badInput("url_path", m.Path, "a path that begins with /")
-	case !codesPattern.MatchString(m.ExpectedCodes):
+	case !codesPattern.MatchString(m.ExpectedCodes) || len(m.ExpectedCodes) == 7 && m.ExpectedCodes[3] == '-' && m.ExpectedCodes[:3] > m.ExpectedCodes[4:]:
 		return m, badInput("expected_codes", m.ExpectedCodes, "a code, a list of codes separated by commas, or a range")
 	}
 	return m, nil

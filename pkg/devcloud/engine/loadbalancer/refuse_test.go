@@ -159,6 +159,7 @@ func TestRefusedParts(t *testing.T) {
 		{"a path in a TCP monitor", engine.Invalid, monitor(func(s *MonitorSpec) { s.Type, s.Path = engine.Some("TCP"), engine.Some("/") })},
 		{"a path that is none", engine.Invalid, monitor(func(s *MonitorSpec) { s.Path = engine.Some("healthz") })},
 		{"codes that are none", engine.Invalid, monitor(func(s *MonitorSpec) { s.ExpectedCodes = engine.Some("2xx") })},
+		{"codes the wrong way round", engine.Invalid, monitor(func(s *MonitorSpec) { s.ExpectedCodes = engine.Some("204-200") })},
 		{"a second monitor", engine.Conflict, monitor(func(s *MonitorSpec) { s.PoolID = engine.Some(pool) })},
 		{"a monitor of an unknown pool", engine.NotFound, monitor(func(s *MonitorSpec) { s.PoolID = engine.Some("nope") })},
 		{"another project's load balancer", engine.NotFound, func(tx *engine.Tx) error { return w.s.DeleteLoadBalancer(tx, "other", lb.ID, true) }},

@@ -205,6 +205,25 @@ func (s *Service) AddInterface(tx *engine.Tx, routerID, subnetID string) (Port, 
 	})
 }
 
+// AddInterfacePort connects the subnet of an existing port that nothing is plugged into.
+func (s *Service) AddInterfacePort(tx *engine.Tx, routerID, portID string) (Port, error) {
+	if _, err := s.Router(tx, routerID); err != nil {
+		return Port{}, err
+	}
+	p, err := s.Port(tx, portID)
+	if err != nil {
+		return p, err
+	}
+	if p.DeviceID != "" {
+		return p, conflict("PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.", p.ID, p.NetworkID, p.DeviceID)
+	}
+	if len(p.FixedIPs) != 1 {
+		return p, invalid("BadRequest", "Bad router request: Router port must have one fixed IP.")
+	}
+	owner := OwnerRouterInterface
+	return s.UpdatePort(tx, portID, PortChange{DeviceID: &routerID, DeviceOwner: &owner})
+}
+
 // RemoveInterface disconnects a subnet, unless a floating IP needs the connection.
 func (s *Service) RemoveInterface(tx *engine.Tx, routerID, subnetID string) (Port, error) {
 	if _, err := s.Router(tx, routerID); err != nil {
