@@ -263,7 +263,7 @@ func FuzzALinkThatMatchesCarriesTheID(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, link, volumeID string) {
 		if volumeID == "" || !linkMatches(link, volumeID) {
-			t.Skip()
+			return
 		}
 		lower := strings.ToLower(link)
 		if !strings.Contains(link, truncated(volumeID)) &&

@@ -20,17 +20,9 @@ func needsGrow(fsSize, deviceSize int64) bool {
 // least minBytes (0: whatever it sees), and returns the disk's size. Growing again is a success. ErrNotMounted when the
 // path is no mount of the volume, ErrTooSmall when the disk did not become large enough in time.
 func (h *Host) Grow(ctx context.Context, volumeID, path string, minBytes int64) (int64, error) {
-	path, err := resolve(path)
+	m, err := mountAt(volumeID, path)
 	if err != nil {
-		return 0, err
-	}
-	table, err := readMounts()
-	if err != nil {
-		return 0, err
-	}
-	m, ok := table.at(path)
-	if !ok {
-		return 0, fmt.Errorf("grow volume %s: %w: %s", volumeID, ErrNotMounted, path)
+		return 0, fmt.Errorf("grow: %w", err)
 	}
 	dev, err := h.Await(ctx, volumeID, minBytes)
 	if err != nil {
@@ -42,9 +34,9 @@ func (h *Host) Grow(ctx context.Context, volumeID, path string, minBytes int64) 
 	}
 	if number != m.device {
 		return 0, fmt.Errorf("grow volume %s: %w: device %s is mounted at %s, the volume is %s (%s)",
-			volumeID, ErrNotMounted, m.device, path, number, dev.Path)
+			volumeID, ErrNotMounted, m.device, m.path, number, dev.Path)
 	}
-	if err := h.growMounted(ctx, volumeID, dev, path, m.fsType); err != nil {
+	if err := h.growMounted(ctx, volumeID, dev, m.path, m.fsType); err != nil {
 		return 0, err
 	}
 	klog.FromContext(ctx).V(2).Info("Grown", "volume", volumeID, "device", dev.Path, "bytes", dev.SizeBytes)

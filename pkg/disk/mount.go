@@ -62,6 +62,26 @@ func readMounts() (mountTable, error) {
 	return table, nil
 }
 
+// mountAt returns the mount of a volume at a path, or ErrNotMounted.
+func mountAt(volumeID, path string) (mountPoint, error) {
+	if !filepath.IsAbs(path) {
+		return mountPoint{}, fmt.Errorf("volume %s: %w: %q is no absolute path", volumeID, ErrNotMounted, path)
+	}
+	path, err := resolve(path)
+	if err != nil {
+		return mountPoint{}, err
+	}
+	table, err := readMounts()
+	if err != nil {
+		return mountPoint{}, err
+	}
+	m, ok := table.at(path)
+	if !ok {
+		return mountPoint{}, fmt.Errorf("volume %s: %w: %s", volumeID, ErrNotMounted, path)
+	}
+	return m, nil
+}
+
 // unescape undoes the octal escapes of /proc/self/mountinfo (space, tab, newline, backslash).
 func unescape(s string) string {
 	for i := 0; i+3 < len(s); i++ {
@@ -124,6 +144,14 @@ func resolve(path string) (string, error) {
 		return "", fmt.Errorf("resolve %s: %w", path, err)
 	}
 	return filepath.Join(parent, filepath.Base(path)), nil
+}
+
+// resolveMount is resolve for a path at which a volume should be mounted: at a path that names no place, none is.
+func resolveMount(volumeID, path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("volume %s: %w: %q is not an absolute path", volumeID, ErrNotMounted, path)
+	}
+	return resolve(path)
 }
 
 // unmountAll removes every mount stacked on the path. Nothing mounted there is a success.

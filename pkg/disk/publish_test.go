@@ -160,8 +160,10 @@ func TestUnpublishWaitsForOpenFiles(t *testing.T) {
 func TestStatsTellOfTheVolumeAndNotOfTheNode(t *testing.T) {
 	m := newMachine(t, gib)
 	m.must(os.MkdirAll(m.staging, 0o750))
-	if _, err := m.Stats(volumeA, m.staging); !errors.Is(err, ErrNotMounted) {
-		t.Errorf("error %v, want ErrNotMounted", err)
+	for _, path := range []string{m.staging, "some/path", "/nowhere/at/all"} {
+		if _, err := m.Stats(volumeA, path); !errors.Is(err, ErrNotMounted) {
+			t.Errorf("%s: error %v, want ErrNotMounted", path, err)
+		}
 	}
 	m.must(m.stage(Ext4))
 	before, err := m.Stats(volumeA, m.staging)

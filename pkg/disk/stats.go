@@ -21,20 +21,13 @@ type Stats struct {
 // Stats returns the fill level of the file system that is mounted at path. ErrNotMounted when there is none: the numbers
 // of the node's own disk would be a lie.
 func (h *Host) Stats(volumeID, path string) (Stats, error) {
-	path, err := resolve(path)
+	m, err := mountAt(volumeID, path)
 	if err != nil {
-		return Stats{}, err
-	}
-	table, err := readMounts()
-	if err != nil {
-		return Stats{}, err
-	}
-	if _, ok := table.at(path); !ok {
-		return Stats{}, fmt.Errorf("stats of volume %s: %w: %s", volumeID, ErrNotMounted, path)
+		return Stats{}, fmt.Errorf("stats: %w", err)
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return Stats{}, fmt.Errorf("stats of volume %s: %w", volumeID, &os.PathError{Op: "statfs", Path: path, Err: err})
+	if err := unix.Statfs(m.path, &st); err != nil {
+		return Stats{}, fmt.Errorf("stats of volume %s: %w", volumeID, &os.PathError{Op: "statfs", Path: m.path, Err: err})
 	}
 	return statsOf(st), nil
 }
