@@ -31,7 +31,9 @@ func Apply(observed Observed, step Step) Observed {
 		out.FloatingIPs = slices.DeleteFunc(out.FloatingIPs, func(f cloud.FloatingIP) bool { return f.ID == step.ID })
 	default:
 		for i := range out.Balancers {
-			out.Balancers[i] = applyPart(out.Balancers[i], step)
+			if out.Balancers[i].ID == step.Of {
+				out.Balancers[i] = applyPart(out.Balancers[i], step)
+			}
 		}
 	}
 	return out

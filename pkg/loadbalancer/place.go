@@ -44,7 +44,19 @@ func (d *desired) vip() VIP {
 		subnet, err := d.nodesSubnet()
 		vip.SubnetID, vip.NetworkID, vip.Problem = subnet.ID, subnet.NetworkID, err
 	}
+	d.checkAddress(vip)
 	return vip
+}
+
+// checkAddress refuses an address outside the subnet, before a balancer that serves is given up for it.
+func (d *desired) checkAddress(vip VIP) {
+	for _, s := range d.Facts.Subnets {
+		prefix, err1 := netip.ParsePrefix(s.CIDR)
+		addr, err2 := netip.ParseAddr(vip.Address)
+		if s.ID == vip.SubnetID && err1 == nil && err2 == nil && !prefix.Contains(addr) {
+			d.invalid("spec.loadBalancerIP: %q: not in subnet %s: allowed are addresses of %s", vip.Address, describe(s.Name, s.ID), s.CIDR)
+		}
+	}
 }
 
 // nodesSubnet is the one subnet that holds the most nodes. All nodes count, also those that get no connections.

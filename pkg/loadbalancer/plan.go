@@ -29,32 +29,50 @@ func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duratio
 	if slices.ContainsFunc(balancers, pending) {
 		return nil, RecheckInterval, nil
 	}
-	keep := p.choose(balancers)
 	if spec.Remove {
-		p.floatingIPs(balancers, nil)
+		_, _ = p.floatingIPs(balancers, nil)
 		for _, lb := range balancers {
 			p.add(Step{Action: DeleteBalancer, ID: lb.ID})
 		}
 		return p.steps, 0, nil
 	}
+	keep := p.choose(balancers)
+	if keep == nil {
+		return p.build(balancers)
+	}
+	done, err := p.floatingIPs(balancers, keep)
 	for _, lb := range balancers {
-		if keep == nil || lb.ID != keep.ID {
+		if lb.ID != keep.ID {
 			p.add(Step{Action: DeleteBalancer, ID: lb.ID, Why: p.whyDelete(lb)})
 		}
 	}
-	if keep == nil && spec.VIP.Problem != nil {
-		return p.steps, 0, spec.VIP.Problem
+	p.parts(*keep)
+	if tags := spec.tags(keep.Tags); done && !sameSet(tags, keep.Tags) {
+		// The hash is the word that all of it is done, so it comes last.
+		p.add(Step{Action: SetTags, ID: keep.ID, Of: keep.ID, Tags: tags})
 	}
-	if keep == nil {
-		p.create()
+	return p.steps, 0, err
+}
+
+// build plans a balancer where there is none that can stay. One that the cloud gave up is removed before, one that lies
+// elsewhere serves until its successor is active: a place that turns out to be no good must not cost the service.
+func (p *planner) build(balancers []cloud.LoadBalancer) ([]Step, time.Duration, error) {
+	if p.spec.VIP.Problem != nil {
+		return nil, 0, p.spec.VIP.Problem
 	}
-	err = p.floatingIPs(balancers, keep)
-	if keep != nil {
-		p.parts(*keep)
-		if tags := spec.tags(keep.Tags); err == nil && !sameSet(tags, keep.Tags) {
-			p.add(Step{Action: SetTags, ID: keep.ID, Tags: tags})
+	serving := false
+	for _, lb := range balancers {
+		if lb.Provisioning == cloud.ProvisioningError {
+			p.add(Step{Action: DeleteBalancer, ID: lb.ID, Why: p.whyDelete(lb)})
+		} else {
+			serving = true
 		}
 	}
+	p.create()
+	if serving {
+		return p.steps, 0, nil
+	}
+	_, err := p.floatingIPs(balancers, nil)
 	return p.steps, 0, err
 }
 
@@ -62,7 +80,7 @@ func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duratio
 func Endpoint(spec Spec, observed Observed) string {
 	balancers := live(spec.Identity, observed.Balancers)
 	if len(balancers) != 1 {
-		return ""
+		return "" // Plan has something left to do
 	}
 	if spec.FloatingIP == nil {
 		return balancers[0].VIP
@@ -128,7 +146,7 @@ func (p *planner) whyDelete(lb cloud.LoadBalancer) string {
 	case lb.Provisioning == cloud.ProvisioningError:
 		return "the cloud gave it up: build it anew"
 	case !p.spec.VIP.accepts(lb):
-		return "its address lies elsewhere than the Service asks: build it anew"
+		return "it lies elsewhere than the Service asks"
 	default:
 		return "one too many"
 	}

@@ -9,8 +9,9 @@ import (
 )
 
 // floatingIPs plans the public address. keep is the balancer that stays, nil when it is yet to be created or is to be
-// removed; balancers are all of the Service's. An address that does not carry our description is never deleted.
-func (p *planner) floatingIPs(balancers []cloud.LoadBalancer, keep *cloud.LoadBalancer) error {
+// removed; balancers are all of the Service's. An address that does not carry our description is never deleted. done
+// reports whether the public address is as it should be after these steps.
+func (p *planner) floatingIPs(balancers []cloud.LoadBalancer, keep *cloud.LoadBalancer) (done bool, err error) {
 	var port string
 	if keep != nil {
 		port = keep.VIPPortID
@@ -21,39 +22,53 @@ func (p *planner) floatingIPs(balancers []cloud.LoadBalancer, keep *cloud.LoadBa
 	}
 	chosen, err := p.chooseFloatingIP(want, port, balancers)
 	if err != nil {
-		return err
+		return false, err
 	}
-	for _, f := range p.observed.FloatingIPs {
-		if p.owns(f) && (chosen == nil || f.ID != chosen.ID) {
-			p.giveUpFloatingIP(f, port)
-		}
+	if want != nil && chosen == nil {
+		return p.createFloatingIP(want, port)
 	}
-	switch {
-	case want == nil:
-		return nil
-	case chosen == nil && want.Problem != nil:
-		return want.Problem
-	case chosen == nil:
-		p.add(Step{Action: CreateFloatingIP, FloatingIP: cloud.FloatingIPSpec{
-			NetworkID: want.NetworkID, SubnetID: want.SubnetID, Address: want.Address,
-			Description: p.spec.Identity.FloatingIPDescription(),
-		}})
-	case port == "" || chosen.PortID != port:
-		p.add(Step{Action: AssociateFloatingIP, ID: chosen.ID})
+	p.giveUpFloatingIPs(chosen, port)
+	if chosen != nil && (port == "" || chosen.PortID != port) {
+		p.add(Step{Action: AssociateFloatingIP, ID: chosen.ID, FloatingIP: cloud.FloatingIPSpec{PortID: port}})
 	}
-	return nil
+	return true, nil
+}
+
+// createFloatingIP plans a new address. While another one serves, the new one is only allocated: the next Plan puts it
+// in the place of the other. An address that cannot be had then does not cost the one that is there.
+func (p *planner) createFloatingIP(want *FloatingIP, port string) (done bool, err error) {
+	if want.Problem != nil {
+		return false, want.Problem
+	}
+	serving := port != "" && slices.ContainsFunc(p.observed.FloatingIPs, func(f cloud.FloatingIP) bool { return f.PortID == port })
+	step := Step{Action: CreateFloatingIP, Unassociated: serving, FloatingIP: cloud.FloatingIPSpec{
+		NetworkID: want.NetworkID, SubnetID: want.SubnetID, Address: want.Address, PortID: port,
+		Description: p.spec.Identity.FloatingIPDescription(),
+	}}
+	if serving {
+		step.FloatingIP.PortID = ""
+		p.add(step)
+		return false, nil
+	}
+	p.add(step)
+	p.giveUpFloatingIPs(nil, port)
+	return true, nil
 }
 
 func (p *planner) owns(f cloud.FloatingIP) bool {
 	return f.Description == p.spec.Identity.FloatingIPDescription()
 }
 
-func (p *planner) giveUpFloatingIP(f cloud.FloatingIP, port string) {
-	switch {
-	case !p.spec.KeepFloatingIP:
-		p.add(Step{Action: DeleteFloatingIP, ID: f.ID})
-	case port != "" && f.PortID == port:
-		p.add(Step{Action: ReleaseFloatingIP, ID: f.ID})
+// giveUpFloatingIPs plans the end of our addresses but the chosen one.
+func (p *planner) giveUpFloatingIPs(chosen *cloud.FloatingIP, port string) {
+	for _, f := range p.observed.FloatingIPs {
+		switch {
+		case !p.owns(f), chosen != nil && f.ID == chosen.ID:
+		case !p.spec.KeepFloatingIP:
+			p.add(Step{Action: DeleteFloatingIP, ID: f.ID})
+		case port != "" && f.PortID == port:
+			p.add(Step{Action: ReleaseFloatingIP, ID: f.ID})
+		}
 	}
 }
 

@@ -10,6 +10,12 @@ import (
 // parts plans the listeners and pools of a balancer that stays: what is not wanted goes first, since it may occupy a
 // port that is.
 func (p *planner) parts(have cloud.LoadBalancer) {
+	first := len(p.steps)
+	defer func() {
+		for i := range p.steps[first:] {
+			p.steps[first+i].Of = have.ID
+		}
+	}()
 	listeners := p.keepListeners(have)
 	pools := p.keepPools(have, listeners)
 	for i, want := range p.spec.Balancer.Listeners {

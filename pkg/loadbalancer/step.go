@@ -1,6 +1,7 @@
 package loadbalancer
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -39,6 +40,10 @@ type Step struct {
 	// ID is the object's id where it is known: of a load balancer or floating IP always, of a part that is to be
 	// removed too, since parts that are not ours have no key.
 	ID string
+	// Of is the id of the balancer that a part belongs to; empty for the one that the steps before create.
+	Of string
+	// Unassociated makes a floating IP that points nowhere yet.
+	Unassociated bool
 	// Why says for people what made the step necessary; may be empty.
 	Why string
 
@@ -47,7 +52,7 @@ type Step struct {
 	Pool       cloud.Pool
 	Members    []cloud.Member
 	Monitor    cloud.Monitor
-	FloatingIP cloud.FloatingIPSpec // its PortID is bound when applied: the balancer's
+	FloatingIP cloud.FloatingIPSpec // an empty PortID is bound when applied: the created balancer's
 	Tags       []string
 }
 
@@ -82,7 +87,8 @@ func (s Step) detail() string {
 		for i, l := range s.Balancer.Listeners {
 			parts = append(parts, "\n    "+listenerText(l)+" -> "+poolText(s.Balancer.Pools[i]))
 		}
-		return s.Balancer.Name + strings.Join(parts, "")
+		place := cmp.Or(s.Balancer.VIPSubnetID, s.Balancer.VIPNetworkID)
+		return strings.TrimSpace(s.Balancer.Name+" in "+place+" "+s.Balancer.VIP) + strings.Join(parts, "")
 	case CreateListener, UpdateListener:
 		return listenerText(s.Listener)
 	case CreatePool, UpdatePool:
@@ -92,7 +98,11 @@ func (s Step) detail() string {
 	case CreateMonitor, UpdateMonitor:
 		return monitorText(&s.Monitor)
 	case CreateFloatingIP:
-		return strings.TrimSpace("of " + s.FloatingIP.NetworkID + " " + s.FloatingIP.Address)
+		text := strings.TrimSpace("of " + s.FloatingIP.NetworkID + " " + s.FloatingIP.Address)
+		if s.Unassociated {
+			text += " unassociated"
+		}
+		return text
 	default:
 		return ""
 	}

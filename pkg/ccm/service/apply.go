@@ -59,7 +59,7 @@ func (c *Controller) apply(ctx context.Context, key string, r *serviceRecord, st
 			c.await(ctx, key, r, step.ID, kindDelete)
 			return true, nil
 		default:
-			c.await(ctx, key, r, r.balancer().ID, kindUpdate)
+			c.await(ctx, key, r, step.Of, kindUpdate)
 		}
 	}
 	return waits, nil
@@ -74,7 +74,6 @@ func (r *serviceRecord) noteUnsure(err error) {
 
 // do carries out one step. It writes the ids of the cloud's answer into the step.
 func (c *Controller) do(ctx context.Context, r *serviceRecord, step *loadbalancer.Step) error {
-	lb := r.balancer()
 	api := c.opts.Cloud
 	switch step.Action {
 	case loadbalancer.CreateBalancer:
@@ -82,28 +81,41 @@ func (c *Controller) do(ctx context.Context, r *serviceRecord, step *loadbalance
 	case loadbalancer.DeleteBalancer:
 		return ignoreNotFound(api.DeleteLoadBalancer(ctx, step.ID))
 	case loadbalancer.CreateFloatingIP:
-		if lb == nil || lb.VIPPortID == "" {
+		if !r.bindPort(step) {
 			return errStale
 		}
-		step.FloatingIP.PortID = lb.VIPPortID
 		made, err := api.CreateFloatingIP(ctx, step.FloatingIP)
 		step.ID, step.FloatingIP.Address = made.ID, made.Address
 		return err
 	case loadbalancer.AssociateFloatingIP:
-		if lb == nil || lb.VIPPortID == "" {
+		if !r.bindPort(step) {
 			return errStale
 		}
-		step.FloatingIP.PortID = lb.VIPPortID
-		return api.AssociateFloatingIP(ctx, step.ID, lb.VIPPortID)
+		return api.AssociateFloatingIP(ctx, step.ID, step.FloatingIP.PortID)
 	case loadbalancer.ReleaseFloatingIP:
 		return ignoreNotFound(api.AssociateFloatingIP(ctx, step.ID, ""))
 	case loadbalancer.DeleteFloatingIP:
 		return ignoreNotFound(api.DeleteFloatingIP(ctx, step.ID))
 	case loadbalancer.SetTags:
 		return api.SetLoadBalancerTags(ctx, step.ID, step.Tags)
-	default:
-		return c.doPart(ctx, *lb, step)
 	}
+	for _, lb := range r.observed.Balancers {
+		if lb.ID == step.Of {
+			return c.doPart(ctx, lb, step)
+		}
+	}
+	return errStale
+}
+
+// bindPort points a floating IP at the balancer that was just created, unless the plan knew where to.
+func (r *serviceRecord) bindPort(step *loadbalancer.Step) bool {
+	if step.Unassociated || step.FloatingIP.PortID != "" {
+		return true
+	}
+	if n := len(r.observed.Balancers); n > 0 {
+		step.FloatingIP.PortID = r.observed.Balancers[n-1].VIPPortID
+	}
+	return step.FloatingIP.PortID != ""
 }
 
 // createBalancer keeps of the answer what it has, and of the request what the answer may lack.

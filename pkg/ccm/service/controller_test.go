@@ -26,6 +26,7 @@ func TestNewServiceIsServedWithinTheBudget(t *testing.T) {
 
 func TestNodeJoiningCostsOneCallPerPoolAndOneMore(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
+		w.opts.SweepPeriod = time.Hour // its list is for all Services, not for this node
 		w.nodes(3)
 		w.start()
 		w.service("web", nil)

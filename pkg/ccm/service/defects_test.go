@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -488,5 +489,46 @@ func TestAnySingleFaultOnlyDelays(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// A cloud that fails one call in three, at random, while Service and nodes change, is a cloud on a bad day.
+func TestManyFaultsOnlyDelay(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				random := rand.New(rand.NewPCG(seed, 1))
+				kinds := []error{cloud.ErrOutcomeUnknown, cloud.ErrUnavailable, cloud.ErrBusy, cloud.ErrExhausted}
+				storm := func(cloudtest.Call, cloudtest.Phase) error {
+					if random.IntN(6) > 0 {
+						return nil
+					}
+					return kinds[random.IntN(len(kinds))]
+				}
+				w.nodes(2)
+				w.start()
+				w.cloud.SetHook(storm)
+				w.service("web", nil)
+				w.pass(time.Duration(random.IntN(20000)) * time.Millisecond)
+				w.node("n3", "10.200.0.13", nil)
+				w.edit("web", func(s *corev1.Service) { s.Spec.Ports[0].Port = 8080 })
+				w.pass(time.Duration(random.IntN(60000)) * time.Millisecond)
+				w.halt() // and the controller starts anew in the middle of it
+				w.start()
+				w.pass(2 * time.Minute)
+				w.cloud.SetHook(nil)
+				w.pass(15 * time.Minute)
+				w.served("web", 3)
+				w.cloud.SetHook(storm)
+				w.deleteService("web")
+				w.pass(time.Minute)
+				w.cloud.SetHook(nil)
+				w.pass(15 * time.Minute)
+				w.empty()
+				if w.exists("web") {
+					t.Error("the Service still has its finalizer")
+				}
+			})
+		})
 	}
 }

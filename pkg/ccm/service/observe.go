@@ -33,8 +33,7 @@ func (c *Controller) observe(ctx context.Context, s *corev1.Service, r *serviceR
 			return err
 		}
 	}
-	if restarted && len(mine) == 1 && mine[0].Provisioning == cloud.ProvisioningActive &&
-		loadbalancer.HashOf(mine[0]) == spec.Hash() && len(s.Status.LoadBalancer.Ingress) > 0 {
+	if restarted && len(mine) == 1 && fulfils(mine[0], spec, s.Status.LoadBalancer.Ingress) {
 		r.settle(spec.Hash(), c.nextMend(true))
 		r.lastID = mine[0].ID
 		return nil
@@ -54,6 +53,12 @@ func (c *Controller) observe(ctx context.Context, s *corev1.Service, r *serviceR
 		mine[i] = tree
 	}
 	return c.remember(ctx, r, mine, since)
+}
+
+// fulfils reports whether a balancer, as a list shows it, and the address that was published are what the Spec asks for.
+func fulfils(lb cloud.LoadBalancer, spec loadbalancer.Spec, published []corev1.LoadBalancerIngress) bool {
+	return lb.Provisioning == cloud.ProvisioningActive && loadbalancer.HashOf(lb) == spec.Hash() && len(published) > 0 &&
+		(spec.FloatingIP != nil || published[0].IP == lb.VIP)
 }
 
 // observeRemoval reads what is left of a Service. Trees do not matter then.

@@ -167,6 +167,9 @@ func (c *Controller) announce(ctx context.Context, s *corev1.Service, r *service
 			r.announced = true
 			continue
 		case loadbalancer.CreateBalancer:
+			if r.serving() {
+				break
+			}
 			if err := c.publish(ctx, s, ""); err != nil {
 				return err
 			}
@@ -179,6 +182,13 @@ func (c *Controller) announce(ctx context.Context, s *corev1.Service, r *service
 		r.announced, r.created = true, true
 	}
 	return nil
+}
+
+// serving reports whether there is a balancer that may still carry connections.
+func (r *serviceRecord) serving() bool {
+	return slices.ContainsFunc(r.observed.Balancers, func(lb cloud.LoadBalancer) bool {
+		return lb.Provisioning == cloud.ProvisioningActive
+	})
 }
 
 // cleanUp works on a Service that shall have nothing in the cloud.

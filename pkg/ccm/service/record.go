@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/fairlead-io/fairlead/pkg/cloud"
 	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
 )
 
@@ -75,12 +74,4 @@ func (c *Controller) nextMend(first bool) time.Time {
 		return time.Now().Add(period/10 + rand.N(period))
 	}
 	return time.Now().Add(period*9/10 + rand.N(period/5))
-}
-
-// balancer is the one balancer of the observed; nil when there is none.
-func (r *serviceRecord) balancer() *cloud.LoadBalancer {
-	if len(r.observed.Balancers) == 0 {
-		return nil
-	}
-	return &r.observed.Balancers[len(r.observed.Balancers)-1]
 }
