@@ -32,10 +32,14 @@ func New(core *api.Core, e *engine.Engine, lb *loadbalancer.Service) *api.Servic
 	s.route("PUT", "pools/{pool}/members", s.setMembers)
 	s.route("GET", "loadbalancers/{id}/status", s.statusTree)
 	s.route("GET", "loadbalancers/{id}/statuses", s.statusTree)
-	s.route("GET", "providers", providers)
-	s.route("GET", "quotas/defaults", s.showQuota)
-	s.route("GET", "quotas/{project}", s.showQuota)
-	s.route("PUT", "quotas/{project}", s.setQuota)
+	s.route("GET", "providers", listProviders)
+	for _, version := range []string{"/v2.0/", "/v2/"} {
+		for _, path := range []string{"lbaas/quotas/", "quotas/"} { // Octavia has both
+			s.Handle("GET "+version+path+"defaults", s.showQuota)
+			s.Handle("GET "+version+path+"{project}", s.showQuota)
+			s.Handle("PUT "+version+path+"{project}", s.setQuota)
+		}
+	}
 	return s.Service
 }
 
@@ -67,7 +71,7 @@ func versions(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"versions": list}, nil
 }
 
-func providers(*api.Request) (int, any, error) {
+func listProviders(*api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"providers": []any{
 		map[string]any{"name": loadbalancer.ProviderName, "description": "TCP balancing by the embedded cloud itself."},
 		map[string]any{"name": "octavia", "description": "Deprecated alias of the amphora provider."},
@@ -118,7 +122,12 @@ func (s *service) setQuota(r *api.Request) (int, any, error) {
 	var q loadbalancer.Quota
 	err := s.e.Update(func(tx *engine.Tx) error {
 		q = s.lb.Quota(tx)
-		if err := decode(r, "quota", &q); err != nil {
+		body := struct {
+			*loadbalancer.Quota
+			LoadBalancer  *int `json:"loadbalancer"` // the names until Rocky, which clients still use
+			HealthMonitor *int `json:"healthmonitor"`
+		}{&q, &q.LoadBalancer, &q.HealthMonitor}
+		if err := decode(r, "quota", &body); err != nil {
 			return err
 		}
 		s.lb.SetQuota(tx, q)
