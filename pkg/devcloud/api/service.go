@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -189,7 +190,9 @@ func (a answer) write(w http.ResponseWriter) {
 		http.Error(w, internalMessage, http.StatusInternalServerError)
 		return
 	}
+	text := bytes.TrimRight(b.Bytes(), "\n")
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(a.status)
-	_, _ = w.Write(bytes.TrimRight(b.Bytes(), "\n"))
+	_, _ = w.Write(text)
 }

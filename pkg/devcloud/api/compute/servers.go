@@ -137,8 +137,11 @@ func (s service) list(detailed bool) api.Handler {
 			}
 			views := make([]any, len(page))
 			for i, v := range page {
-				if views[i] = map[string]any{"id": v.ID, "name": v.Name, "links": links(r, "servers", v.ID)}; detailed {
-					views[i] = s.detail(tx, r, v)
+				views[i] = map[string]any{"id": v.ID, "name": v.Name, "links": links(r, "servers", v.ID)}
+				if detailed {
+					view := s.detail(tx, r, v)
+					delete(view, "server_groups") // only a single server shows them
+					views[i] = view
 				}
 			}
 			body = map[string]any{"servers": views}
