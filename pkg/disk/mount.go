@@ -146,14 +146,6 @@ func resolve(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), nil
 }
 
-// resolveMount is resolve for a path at which a volume should be mounted: at a path that names no place, none is.
-func resolveMount(volumeID, path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("volume %s: %w: %q is not an absolute path", volumeID, ErrNotMounted, path)
-	}
-	return resolve(path)
-}
-
 // unmountAll removes every mount stacked on the path. Nothing mounted there is a success.
 func unmountAll(path string) error {
 	const deepest = 64

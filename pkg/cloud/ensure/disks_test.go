@@ -60,22 +60,22 @@ func wantError(t *testing.T, err, kind error, says string) {
 }
 
 // counted runs f and asserts how many calls it made besides the polls of a wait, how many polls, and how long the whole
-// took. T is how long the cloud works; 0: the cloud has nothing to do.
-func counted(t *testing.T, m *cloudtest.Memory, what string, calls int, T time.Duration, f func() error) {
+// took. work is how long the cloud works; 0: the cloud has nothing to do.
+func counted(t *testing.T, m *cloudtest.Memory, what string, calls int, work time.Duration, f func() error) {
 	t.Helper()
 	m.ResetCalls()
 	start := time.Now()
 	ok(t, f())
 	budget := calls
-	if T > 0 {
-		budget += 1 + int(T/(500*time.Millisecond))
+	if work > 0 {
+		budget += 1 + int(work/(500*time.Millisecond))
 	}
 	if n := m.Count(); n > budget {
-		t.Errorf("T=%v: %s took %d calls, budget %d: %v", T, what, n, budget, m.Calls())
+		t.Errorf("T=%v: %s took %d calls, budget %d: %v", work, what, n, budget, m.Calls())
 	}
 	latency := time.Duration(m.Count()) * time.Millisecond
-	if took := time.Since(start); took > T+max(500*time.Millisecond, T/20)+latency {
-		t.Errorf("T=%v: %s was seen after %v", T, what, took)
+	if took := time.Since(start); took > work+max(500*time.Millisecond, work/20)+latency {
+		t.Errorf("T=%v: %s was seen after %v", work, what, took)
 	}
 }
 

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// operate runs the schedule over one operation that takes T: how many polls it took, when the end was seen, and the
+// operate runs the schedule over one operation that takes work: how many polls it took, when the end was seen, and the
 // band afterwards.
-func operate(b band, T time.Duration) (polls int, seen time.Duration, after band) {
+func operate(b band, work time.Duration) (polls int, seen time.Duration, after band) {
 	last := time.Duration(0)
 	for {
 		due := b.next(last)
 		polls++
-		if due >= T {
+		if due >= work {
 			return polls, due, b.learned(last, due)
 		}
 		last = due
 	}
 }
 
-func promise(T time.Duration) time.Duration { return T + max(500*time.Millisecond, T/20) }
+func promise(work time.Duration) time.Duration { return work + max(500*time.Millisecond, work/20) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
