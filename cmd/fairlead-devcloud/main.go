@@ -76,7 +76,7 @@ func serve() *cobra.Command {
 func requireConfig(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "config", "", "configuration file; see default-config")
 	if err := cmd.MarkFlagRequired("config"); err != nil {
-		panic(err) // the flag was just defined
+		panic(err) //nolint:forbidigo // the flag was just defined
 	}
 }
 

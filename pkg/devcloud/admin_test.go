@@ -43,7 +43,7 @@ func TestCallsAreCountedSinceAMark(t *testing.T) {
 	if err != nil || len(calls) != 2 {
 		t.Fatalf("calls %+v, %v", calls, err)
 	}
-	if got := calls[0]; got.Route != volumesRoute || got.Method != "POST" || got.Status != 202 || got.Count != 3 ||
+	if got := calls[0]; got.Route != volumesRoute || got.Method != http.MethodPost || got.Status != 202 || got.Count != 3 ||
 		!strings.HasPrefix(got.UserAgent, "devcloud-test/1") || got.Service != "volume" {
 		t.Errorf("first %+v", got)
 	}

@@ -67,7 +67,7 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 	if c.Engine, err = engine.New(engine.Options{Path: state, Clock: clk, Times: times}); err != nil {
 		return nil, fmt.Errorf("%w (does another devcloud use this stateDir?)", err)
 	}
-	if err := c.assemble(ctx, clk); err != nil {
+	if err := c.assemble(ctx); err != nil {
 		return nil, err
 	}
 	listen := net.ListenConfig{}
@@ -80,7 +80,7 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 }
 
 // assemble makes the services and what stands behind them, and brings back what was there before a restart.
-func (c *Cloud) assemble(ctx context.Context, clk clock.WithTicker) (err error) {
+func (c *Cloud) assemble(ctx context.Context) (err error) {
 	if c.plane, err = newDataPlane(ctx, c.config, c.describe); err != nil {
 		return err
 	}

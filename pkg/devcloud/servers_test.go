@@ -59,7 +59,7 @@ func TestAServersLife(t *testing.T) {
 	c := connect(t, start(t, nil).URL)
 	s := c.newServer(t, "n1", map[string]string{"role": "worker"})
 	if s.Metadata["role"] != "worker" || s.Flavor["original_name"] != "small" || s.AvailabilityZone != "nova" ||
-		s.PowerState.String() != "RUNNING" || s.LaunchedAt.IsZero() || s.Image != nil && len(s.Image) != 0 {
+		s.PowerState.String() != "RUNNING" || s.LaunchedAt.IsZero() || len(s.Image) != 0 {
 		t.Errorf("server %+v", s)
 	}
 	if err := servers.Stop(t.Context(), c.compute, s.ID).ExtractErr(); err != nil {

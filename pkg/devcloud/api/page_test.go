@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ func TestPagesAreCutByLimitAndMarker(t *testing.T) {
 		"after the end":                     {"limit=2&marker=e", 0, []string{}, ""},
 		"other parameters stay in the link": {"limit=1&name=x", 0, []string{"a"}, "a"},
 	} {
-		r := &Request{Request: httptest.NewRequest("GET", "/v3/things?"+tt.query, nil), Base: "http://cloud/volume"}
+		r := &Request{Request: httptest.NewRequest(http.MethodGet, "/v3/things?"+tt.query, nil), Base: "http://cloud/volume"}
 		page, next, err := Page(r, all, func(s string) string { return s }, tt.maxItems, func(string) error { return unknown })
 		if err != nil || !slices.Equal(page, tt.want) {
 			t.Errorf("%s: got %v, %v", name, page, err)
@@ -46,12 +47,12 @@ func TestPagesAreCutByLimitAndMarker(t *testing.T) {
 			t.Errorf("%s: link %v", name, next)
 		}
 	}
-	r := &Request{Request: httptest.NewRequest("GET", "/?marker=x", nil)}
+	r := &Request{Request: httptest.NewRequest(http.MethodGet, "/?marker=x", nil)}
 	if _, _, err := Page(r, all, func(s string) string { return s }, 0, func(string) error { return unknown }); !errors.Is(err, unknown) {
 		t.Errorf("an unknown marker: %v", err)
 	}
 	for _, limit := range []string{"-1", "two", "1.5"} {
-		r := &Request{Request: httptest.NewRequest("GET", "/?limit="+limit, nil)}
+		r := &Request{Request: httptest.NewRequest(http.MethodGet, "/?limit="+limit, nil)}
 		if _, _, err := Page(r, all, func(s string) string { return s }, 0, nil); err == nil {
 			t.Errorf("limit %s was accepted", limit)
 		}

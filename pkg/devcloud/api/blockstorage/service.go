@@ -39,12 +39,12 @@ func New(core *api.Core, e *engine.Engine, volumes *blockstorage.Service) *api.S
 	handle("GET /v3/{project_id}/os-availability-zone", s.zones)
 	handle("GET /v3/{project_id}/limits", s.limits)
 	handle("GET /v3/{project_id}/os-quota-sets/{target}", s.quotas)
-	handle("GET /v3/{project_id}/attachments", since(3, 27, s.attachments(false)))
-	handle("GET /v3/{project_id}/attachments/detail", since(3, 27, s.attachments(true)))
-	handle("GET /v3/{project_id}/attachments/{id}", since(3, 27, s.attachment))
-	handle("DELETE /v3/{project_id}/attachments/{id}", since(3, 27, s.deleteAttachment))
-	handle("GET /v3/{project_id}/messages", since(3, 3, s.messages))
-	handle("GET /v3/{project_id}/messages/{id}", since(3, 3, s.message))
+	handle("GET /v3/{project_id}/attachments", since(27, s.attachments(false)))
+	handle("GET /v3/{project_id}/attachments/detail", since(27, s.attachments(true)))
+	handle("GET /v3/{project_id}/attachments/{id}", since(27, s.attachment))
+	handle("DELETE /v3/{project_id}/attachments/{id}", since(27, s.deleteAttachment))
+	handle("GET /v3/{project_id}/messages", since(3, s.messages))
+	handle("GET /v3/{project_id}/messages/{id}", since(3, s.message))
 	return r
 }
 
@@ -58,10 +58,10 @@ func ownProject(h api.Handler) api.Handler {
 	}
 }
 
-// since hides a route from older microversions.
-func since(major, minor int, h api.Handler) api.Handler {
+// since hides a route from microversions older than 3.<minor>.
+func since(minor int, h api.Handler) api.Handler {
 	return func(r *api.Request) (int, any, error) {
-		if !r.Version.AtLeast(major, minor) {
+		if !r.Version.AtLeast(3, minor) {
 			return 0, nil, api.Errorf(http.StatusNotFound, "The resource could not be found.")
 		}
 		return h(r)

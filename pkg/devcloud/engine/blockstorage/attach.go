@@ -19,7 +19,7 @@ func (s *Service) Attach(tx *engine.Tx, projectID, id, serverID string) (Attachm
 	if err := s.refuseSecond(tx, v, serverID); err != nil {
 		return Attachment{}, err
 	}
-	if v.Status != Available && !(v.Multiattach && v.Status == InUse) {
+	if free := v.Status == Available || v.Multiattach && v.Status == InUse; !free {
 		return Attachment{}, engine.Refuse(engine.Invalid, "Invalid input received: Invalid volume: Volume %s status must be "+
 			"available or downloading to reserve, but the current status is %s.", v.ID, v.Status)
 	}

@@ -194,7 +194,7 @@ func (s *Service) Extend(tx *engine.Tx, projectID, id string, sizeGiB int64, onl
 	if err != nil {
 		return err
 	}
-	if v.Status != Available && !(online && v.Status == InUse) {
+	if ready := v.Status == Available || online && v.Status == InUse; !ready {
 		allowed := "{'status': 'available'}"
 		if online {
 			allowed = "{'status': ('available', 'in-use')}"

@@ -88,7 +88,7 @@ func StableID(kind, name string) string {
 // ErrUnauthorized is the answer to wrong credentials, whatever is wrong with them.
 var ErrUnauthorized = errors.New("the request requires authentication")
 
-// ErrScopedCredential: an application credential is bound to its project and must not ask for a scope.
+// ErrScopedCredential says that an application credential is bound to its project and must not ask for a scope.
 var ErrScopedCredential = errors.New("application credentials cannot request a scope")
 
 // Reference names a user or project by id, or by name within the default domain.
