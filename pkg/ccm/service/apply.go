@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func (c *Controller) apply(ctx context.Context, key string, r *serviceRecord, st
 			r.forgetObserved()
 			return false, fmt.Errorf("%s: %w", step.Action, err)
 		}
-		klog.FromContext(ctx).Info("Applied", "action", step.Action, "part", step.Key, "id", step.ID, "why", step.Why)
+		klog.FromContext(ctx).Info("Applied", "action", step.Action, "part", step.Key, "id", cmp.Or(step.ID, step.Balancer.ID, step.Of), "why", step.Why)
 		r.observed = loadbalancer.Apply(r.observed, step)
 		if !step.WritesBalancer() {
 			continue

@@ -149,6 +149,29 @@ func TestRestartInTheMiddleOfACreationFinishesIt(t *testing.T) {
 	}
 }
 
+// laconic is a cloud whose answer to a creation tells nothing of the tree.
+type laconic struct{ *cloudtest.Memory }
+
+func (l laconic) CreateLoadBalancer(ctx context.Context, lb cloud.LoadBalancer) (cloud.LoadBalancer, error) {
+	made, err := l.Memory.CreateLoadBalancer(ctx, lb)
+	made.Listeners, made.Pools = nil, nil
+	return made, err
+}
+
+func TestTreeThatTheCloudDidNotTellIsReadBeforeItIsChanged(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.opts.Cloud = laconic{w.cloud}
+		w.nodes(2)
+		w.start()
+		w.service("web", nil)
+		w.pass(10 * time.Second)
+		w.served("web", 2)
+		w.node("n3", "10.200.0.13", nil)
+		w.pass(10 * time.Second)
+		w.served("web", 3)
+	})
+}
+
 func TestOwnWritesCauseNoCalls(t *testing.T) {
 	settled(t, 2, nil, func(w *world) {
 		w.edit("web", func(s *corev1.Service) {

@@ -77,7 +77,10 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(klog.NewContext(w.t.Context(), logr.Discard()))
 	factory := informers.NewSharedInformerFactory(w.client, 0)
 	opts := w.opts
-	opts.Client, opts.Cloud, opts.Recorder = w.client, w.cloud, w.events
+	opts.Client, opts.Recorder = w.client, w.events
+	if opts.Cloud == nil {
+		opts.Cloud = w.cloud
+	}
 	opts.Services, opts.Nodes = factory.Core().V1().Services(), factory.Core().V1().Nodes()
 	c, err := New(opts)
 	if err != nil {

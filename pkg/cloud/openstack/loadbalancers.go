@@ -110,7 +110,13 @@ func (c *Cloud) CreateLoadBalancer(ctx context.Context, lb cloud.LoadBalancer) (
 	if err != nil {
 		return cloud.LoadBalancer{}, &cloud.Error{Kind: cloud.ErrInvalid, Op: opCreateLoadBalancer, Object: lb.Name, Err: err}
 	}
-	var answer balancerAnswer
+	var answer struct {
+		LoadBalancer struct {
+			balancer
+			Listeners []listener `json:"listeners"`
+			Pools     []pool     `json:"pools"` // without their monitors
+		} `json:"loadbalancer"`
+	}
 	err = c.do(ctx, request{
 		service: loadBalancer, op: opCreateLoadBalancer, object: lb.Name, method: http.MethodPost, path: "lbaas/loadbalancers",
 		body: map[string]any{"loadbalancer": create}, into: &answer,
@@ -118,7 +124,14 @@ func (c *Cloud) CreateLoadBalancer(ctx context.Context, lb cloud.LoadBalancer) (
 	if err != nil {
 		return cloud.LoadBalancer{}, c.explainForbidden(ctx, err)
 	}
-	return answer.LoadBalancer.loadBalancer(), nil
+	made := answer.LoadBalancer.loadBalancer()
+	for _, l := range answer.LoadBalancer.Listeners {
+		made.Listeners = append(made.Listeners, l.listener())
+	}
+	for _, p := range answer.LoadBalancer.Pools {
+		made.Pools = append(made.Pools, p.pool())
+	}
+	return made, nil
 }
 
 // explainForbidden tells a quota from a missing role, which Octavia answers alike, with 403: whoever may list load

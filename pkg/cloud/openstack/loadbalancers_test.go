@@ -39,6 +39,10 @@ func TestCreateLoadBalancerIsOneRequestWithTheWholeTree(t *testing.T) {
 		lb.VIP != "10.6.0.15" || lb.VIPPortID == "" {
 		t.Errorf("got %+v", lb)
 	}
+	if len(lb.Listeners) != 2 || len(lb.Pools) != 2 || lb.Listeners[0].ID == "" || lb.Listeners[0].DefaultPoolID != lb.Pools[0].ID ||
+		lb.Pools[0].Name != "pool-80" || lb.Pools[0].ID == "" {
+		t.Errorf("of the tree: %+v, %+v", lb.Listeners, lb.Pools)
+	}
 	want := `{"loadbalancer":{"name":"svc","description":"d","vip_subnet_id":"sub","tags":["a","b"],"admin_state_up":true,
 	 "listeners":[
 	  {"name":"80-tcp","protocol":"TCP","protocol_port":80,"connection_limit":-1,"allowed_cidrs":["10.0.0.0/8"],"timeout_client_data":50000,
