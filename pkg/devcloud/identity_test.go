@@ -9,6 +9,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+	"github.com/gophercloud/gophercloud/v2/openstack/utils"
 )
 
 // authenticate asks for a token with a client of its own.
@@ -118,5 +119,29 @@ func TestAClientWhoseTokenExpiredGoesOnWithANewOne(t *testing.T) {
 	v := c.newVolume(t, volumes.CreateOpts{Size: 1})
 	if c.provider.Token() == before {
 		t.Errorf("volume %s was made with the old token", v.ID)
+	}
+}
+
+func TestClientsDiscoverVersions(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	for _, path := range []string{"/identity", "/identity/", "/identity/v3", "/identity/v3/"} {
+		opts := password(cloud.URL)
+		opts.IdentityEndpoint = cloud.URL + path
+		if _, err := authenticate(t, opts); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	c := connect(t, cloud.URL)
+	c.volume.Endpoint = cloud.URL + "/volume/v3/" // as in Cinder, nothing is said of versions below the project's URL
+	for _, tt := range []struct {
+		client   *gophercloud.ServiceClient
+		major    int
+		maxMinor int
+	}{{c.compute, 2, 93}, {c.volume, 3, 70}} {
+		got, err := utils.GetSupportedMicroversions(t.Context(), tt.client)
+		if err != nil || got.MaxMajor != tt.major || got.MaxMinor != tt.maxMinor {
+			t.Errorf("%s: %+v, %v", tt.client.Endpoint, got, err)
+		}
 	}
 }
