@@ -48,7 +48,10 @@ func Decode(r *api.Request, member string, into any, unknown func(attribute stri
 		return unknown(m[1])
 	}
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if errors.As(err, &wrong) && wrong.Field == "" {
+		return api.BadRequest("Invalid input for '%s'. Value: %s is not of the right type", member, wrong.Value)
+	}
+	if wrong != nil {
 		return api.BadRequest("Invalid input for field/attribute %s. Value: %s is not of type '%s'", wrong.Field, wrong.Value, wrong.Type)
 	}
 	return api.BadRequest("Malformed request body: %v", err)

@@ -19,7 +19,7 @@ type CommonSpec struct {
 }
 
 // LoadBalancerSpec is a load balancer, in a creation with its whole tree if wanted.
-type LoadBalancerSpec struct {
+type LoadBalancerSpec struct { //nolint:revive // one of five specs
 	CommonSpec
 	Description  text           `json:"description"`
 	ProjectID    text           `json:"project_id"`

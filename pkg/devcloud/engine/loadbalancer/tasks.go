@@ -120,14 +120,14 @@ func purge[T any, P part[T]](tx *engine.Tx, t *engine.Table[T], lbID string) {
 
 // settle ends what is pending in a tree.
 func (s *Service) settle(tx *engine.Tx, lbID string, failed bool) {
-	settle(tx, s.members, lbID, failed)
-	settle(tx, s.monitors, lbID, failed)
-	settle(tx, s.listeners, lbID, failed)
-	settle(tx, s.pools, lbID, failed)
-	settle(tx, s.lbs, lbID, failed)
+	settle(s, tx, s.members, lbID, failed)
+	settle(s, tx, s.monitors, lbID, failed)
+	settle(s, tx, s.listeners, lbID, failed)
+	settle(s, tx, s.pools, lbID, failed)
+	settle(s, tx, s.lbs, lbID, failed)
 }
 
-func settle[T any, P part[T]](tx *engine.Tx, t *engine.Table[T], lbID string, failed bool) {
+func settle[T any, P part[T]](s *Service, tx *engine.Tx, t *engine.Table[T], lbID string, failed bool) {
 	for _, v := range of[T, P](tx, t, lbID) {
 		c := P(&v).meta()
 		switch {
@@ -141,6 +141,7 @@ func settle[T any, P part[T]](tx *engine.Tx, t *engine.Table[T], lbID string, fa
 		default:
 			c.Provisioning = Active
 		}
+		c.UpdatedAt = s.e.Now()
 		t.Put(tx, v)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // NetworkSpec is a network to be made.
-type NetworkSpec struct {
+type NetworkSpec struct { //nolint:revive // one of the specs
 	ProjectID, Name, Description string
 	External, Shared, Down       bool
 	MTU                          int // 0: 1450

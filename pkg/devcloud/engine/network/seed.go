@@ -14,7 +14,7 @@ type Config struct {
 }
 
 // NetworkConfig is a network that exists from the start. An external one belongs to the cloud, the others to the project.
-type NetworkConfig struct {
+type NetworkConfig struct { //nolint:revive // beside SubnetConfig and RouterConfig
 	Name     string         `json:"name"`
 	External bool           `json:"external,omitempty"`
 	Shared   bool           `json:"shared,omitempty"`

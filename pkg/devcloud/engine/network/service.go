@@ -99,7 +99,7 @@ func retag(std Standard, tags []string) Standard {
 
 // SetTags replaces the tags of the resource of that kind ("networks", "ports", ...) and id.
 func (s *Service) SetTags(tx *engine.Tx, kind, id string, tags []string) error {
-	found := true
+	var found bool
 	switch kind {
 	case "networks":
 		found = set(tx, s.networks, id, func(v *Network) { v.Standard = s.changed(retag(v.Standard, tags)) })
