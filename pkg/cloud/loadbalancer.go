@@ -122,7 +122,7 @@ type Subnet struct {
 }
 
 // LoadBalancers is what a cloud offers for balancing. Every method is one request (lists: one per page;
-// GetLoadBalancer: a full read, 4+P for P pools with members) and waits for nothing. Any write to a balancer that is
+// GetLoadBalancer: a full read, at most 3+2P for P pools) and waits for nothing. Any write to a balancer that is
 // ProvisioningPending is ErrBusy; every accepted write makes it pending. A balancer in ProvisioningError takes no write
 // but DeleteLoadBalancer; it answers ErrBusy as well, and only its state tells the two apart.
 type LoadBalancers interface {

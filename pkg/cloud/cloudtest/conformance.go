@@ -42,7 +42,7 @@ func Run(t *testing.T, fixture func(t *testing.T) Fixture) {
 		t.Run(name, func(t *testing.T) {
 			s := &suite{Fixture: fixture(t), identity: "conformance-" + uuid.NewString()}
 			if s.Pause == nil {
-				s.Pause = func() { time.Sleep(20 * time.Millisecond) }
+				s.Pause = func() { <-time.After(20 * time.Millisecond) }
 			}
 			if s.Timeout == 0 {
 				s.Timeout = 30 * time.Second

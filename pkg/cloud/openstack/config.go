@@ -132,7 +132,7 @@ func (s *settings) check() error {
 		if a.ApplicationCredentialSecret == "" {
 			return configError("%s: %s is missing", s.source, f.appSecret)
 		}
-		if a.ApplicationCredentialID == "" && !(byUser && domain) {
+		if a.ApplicationCredentialID == "" && (!byUser || !domain) {
 			return configError("%s: %s also needs %s and %s; %s needs neither", s.source, f.appName, f.username, f.userDomain, f.appID)
 		}
 		return nil

@@ -4,6 +4,7 @@
 package openstack
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg cloud.Config) (*Cloud, error) {
 		return nil, configError("%s: %s: %w", set.source, set.fields.authURL, err)
 	}
 	c.provider.HTTPClient = http.Client{Transport: chain}
-	c.provider.UserAgent.Prepend(cfg.UserAgent)
+	c.provider.UserAgent.Prepend(cmp.Or(cfg.UserAgent, "fairlead"))
 	c.provider.MaxBackoffRetries = 0
 	c.provider.ReauthFunc = c.authenticate
 	if err := c.authenticate(ctx); err != nil {

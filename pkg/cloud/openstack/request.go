@@ -40,6 +40,7 @@ func (c *Cloud) do(ctx context.Context, r request) error {
 		target += "?" + r.query.Encode()
 	}
 	call := &transport.Call{Service: string(r.service)}
+	//nolint:bodyclose // gophercloud closes it: we do not ask for KeepResponseBody
 	_, err = client.Request(transport.WithCall(ctx, call), r.method, target, &gophercloud.RequestOpts{
 		JSONBody: r.body, JSONResponse: r.into, OkCodes: accepted, MoreHeaders: r.headers,
 	})

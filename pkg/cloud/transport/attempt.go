@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -26,7 +27,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := a.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		if cause := context.Cause(ctx); cause == errAttemptTimeout {
+		if errors.Is(context.Cause(ctx), errAttemptTimeout) {
 			err = errAttemptTimeout
 		}
 		cancel()

@@ -16,12 +16,12 @@ type identified struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (i *identified) RoundTrip(req *http.Request) (*http.Response, error) {
-	id := "req-" + uuid.NewString()
-	req = req.Clone(req.Context())
+	ctx, id := req.Context(), "req-"+uuid.NewString()
+	req = req.Clone(ctx)
 	req.Header.Set(headerRequestID, id)
 	began := time.Now()
 	resp, err := i.next.RoundTrip(req)
-	log := klog.FromContext(req.Context()).V(5)
+	log := klog.FromContext(ctx).V(5)
 	if err != nil {
 		log.Info("Cloud request failed", "method", req.Method, "url", req.URL.Redacted(), "took", time.Since(began), "globalRequestID", id, "err", err)
 		return nil, err

@@ -95,7 +95,7 @@ func newClient(t *testing.T, opts transport.Options) *http.Client {
 }
 
 // send makes one call and returns its status, 0 without an answer.
-func send(t *testing.T, c *http.Client, ctx context.Context, method, url string) (int, *transport.Call, error) {
+func send(ctx context.Context, t *testing.T, c *http.Client, method, url string) (int, *transport.Call, error) {
 	t.Helper()
 	call := &transport.Call{Service: "volume"}
 	var body io.Reader
@@ -144,7 +144,7 @@ func TestTheMutationContract(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(t, tt.steps...)
-			got, _, err := send(t, newClient(t, transport.Options{Clock: &hasty{}}), t.Context(), tt.method, s.URL)
+			got, _, err := send(t.Context(), t, newClient(t, transport.Options{Clock: &hasty{}}), tt.method, s.URL)
 			if got != tt.status || (err != nil) != (tt.status == 0) {
 				t.Errorf("got %d, %v, want %d", got, err, tt.status)
 			}
@@ -169,14 +169,14 @@ func TestSentSaysWhetherTheRequestCanHaveReachedTheCloud(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = l.Close()
-		_, call, err := send(t, newClient(t, transport.Options{Clock: &hasty{}}), t.Context(), "POST", "http://"+l.Addr().String())
+		_, call, err := send(t.Context(), t, newClient(t, transport.Options{Clock: &hasty{}}), "POST", "http://"+l.Addr().String())
 		if err == nil || call.Sent() {
 			t.Errorf("got %v, sent %v", err, call.Sent())
 		}
 	})
 	t.Run("a connection lost after the request sent it", func(t *testing.T) {
 		s := newServer(t, drop)
-		_, call, err := send(t, newClient(t, transport.Options{Clock: &hasty{}}), t.Context(), "POST", s.URL)
+		_, call, err := send(t.Context(), t, newClient(t, transport.Options{Clock: &hasty{}}), "POST", s.URL)
 		if err == nil || !call.Sent() {
 			t.Errorf("got %v, sent %v", err, call.Sent())
 		}
@@ -184,11 +184,11 @@ func TestSentSaysWhetherTheRequestCanHaveReachedTheCloud(t *testing.T) {
 	t.Run("a pooled connection that the cloud had closed is replaced, and the write arrives once", func(t *testing.T) {
 		s := newServer(t)
 		c := newClient(t, transport.Options{Clock: &hasty{}})
-		if _, _, err := send(t, c, t.Context(), "GET", s.URL); err != nil {
+		if _, _, err := send(t.Context(), t, c, "GET", s.URL); err != nil {
 			t.Fatal(err)
 		}
 		s.CloseClientConnections()
-		got, call, err := send(t, c, t.Context(), "POST", s.URL)
+		got, call, err := send(t.Context(), t, c, "POST", s.URL)
 		if err != nil && call.Sent() {
 			t.Skip("net/http noticed the close only after it had written") // then Sent is right, and there is no answer
 		}
@@ -200,7 +200,7 @@ func TestSentSaysWhetherTheRequestCanHaveReachedTheCloud(t *testing.T) {
 		s := newServer(t, status(429, "Retry-After", "10"))
 		ctx, cancel := context.WithCancel(t.Context())
 		c := newClient(t, transport.Options{Clock: &cancelling{cancel: cancel}})
-		_, call, err := send(t, c, ctx, "POST", s.URL)
+		_, call, err := send(ctx, t, c, "POST", s.URL)
 		if !errors.Is(err, context.Canceled) || call.Sent() {
 			t.Errorf("got %v, sent %v", err, call.Sent())
 		}
@@ -224,13 +224,13 @@ func TestAnAttemptWithoutAnAnswerEndsInTime(t *testing.T) {
 	s := newServer(t, hang, hang)
 	defer close(release)
 	c := newClient(t, transport.Options{Clock: &hasty{}, AttemptTimeout: 50 * time.Millisecond})
-	if got, _, err := send(t, c, t.Context(), "GET", s.URL); err != nil || got != 200 {
+	if got, _, err := send(t.Context(), t, c, "GET", s.URL); err != nil || got != 200 {
 		t.Errorf("a read: got %d, %v; the third attempt is answered", got, err)
 	}
 	s.mu.Lock()
 	s.steps = append(s.steps, hang)
 	s.mu.Unlock()
-	_, call, err := send(t, c, t.Context(), "POST", s.URL)
+	_, call, err := send(t.Context(), t, c, "POST", s.URL)
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() || !call.Sent() {
 		t.Errorf("a write: got %v, sent %v", err, call.Sent())
@@ -242,7 +242,7 @@ func TestTheCallersDeadlineIsNotSlept(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	clock := &hasty{}
-	got, _, err := send(t, newClient(t, transport.Options{Clock: clock}), ctx, "GET", s.URL)
+	got, _, err := send(ctx, t, newClient(t, transport.Options{Clock: clock}), "GET", s.URL)
 	if err != nil || got != 429 || len(clock.pauses) != 0 {
 		t.Errorf("got %d, %v, pauses %v; want the answer 429 at once", got, err, clock.pauses)
 	}
@@ -251,7 +251,7 @@ func TestTheCallersDeadlineIsNotSlept(t *testing.T) {
 func TestPausesFollowRetryAfterOrGrow(t *testing.T) {
 	s := newServer(t, status(503), status(503, "Retry-After", "3"), status(503))
 	clock := &hasty{}
-	if got, _, err := send(t, newClient(t, transport.Options{Clock: clock}), t.Context(), "GET", s.URL); err != nil || got != 200 {
+	if got, _, err := send(t.Context(), t, newClient(t, transport.Options{Clock: clock}), "GET", s.URL); err != nil || got != 200 {
 		t.Fatalf("got %d, %v", got, err)
 	}
 	p := clock.pauses
@@ -263,12 +263,12 @@ func TestPausesFollowRetryAfterOrGrow(t *testing.T) {
 func TestTheLimiterPacesAttempts(t *testing.T) {
 	s := newServer(t)
 	c := newClient(t, transport.Options{Limiter: rate.NewLimiter(rate.Every(time.Hour), 1)})
-	if _, _, err := send(t, c, t.Context(), "GET", s.URL); err != nil {
+	if _, _, err := send(t.Context(), t, c, "GET", s.URL); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, call, err := send(t, c, ctx, "POST", s.URL); err == nil || call.Sent() {
+	if _, call, err := send(ctx, t, c, "POST", s.URL); err == nil || call.Sent() {
 		t.Errorf("the second call went out: %v, sent %v", err, call.Sent())
 	}
 	if bodies, _ := s.seen(); len(bodies) != 1 {
@@ -281,7 +281,7 @@ func TestMetricsHaveFewLabels(t *testing.T) {
 	s := newServer(t, status(404), drop)
 	for range 2 { // a second chain shares the first one's metrics
 		c := newClient(t, transport.Options{Clock: &hasty{}, Registerer: reg})
-		_, _, _ = send(t, c, t.Context(), "DELETE", s.URL+"/v3/be98d3fd90644ca09515c673a7da3c6c/volumes/cbb4dce7-376a-4025-a47f-c461260b5a5e?x=y")
+		_, _, _ = send(t.Context(), t, c, "DELETE", s.URL+"/v3/be98d3fd90644ca09515c673a7da3c6c/volumes/cbb4dce7-376a-4025-a47f-c461260b5a5e?x=y")
 	}
 	families, err := reg.Gather()
 	if err != nil || len(families) != 1 || families[0].GetName() != "fairlead_cloud_api_request_duration_seconds" {
