@@ -2,7 +2,11 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,38 +25,39 @@ func Client() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; is the lab up?", err)
 	}
+	config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil } // whatever the environment names
 	return kubernetes.NewForConfig(config)
 }
 
-// awaitReady returns when all these nodes are Ready.
+// awaitReady returns when all these nodes are Ready and the controller manager has seen it: pods can be placed.
 func awaitReady(ctx context.Context, places []layout.Node) error {
 	client, err := Client()
 	if err != nil {
 		return err
 	}
 	var missing []string
+	var last error
 	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, startTimeout, true, func(ctx context.Context) (bool, error) {
-		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return false, nil
+		var list *corev1.NodeList
+		if list, last = client.CoreV1().Nodes().List(ctx, metav1.ListOptions{}); last == nil {
+			missing = notReady(places, list.Items)
 		}
-		missing = notReady(places, list.Items)
-		return len(missing) == 0, nil
+		return last == nil && len(missing) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("nodes %s are not Ready: %w", strings.Join(missing, ", "), err)
+		return fmt.Errorf("nodes %s are not Ready: %w", strings.Join(missing, ", "), errors.Join(err, last))
 	}
 	return nil
 }
 
+// notReady names the places whose node is missing, not Ready, or still tainted as such.
 func notReady(places []layout.Node, nodes []corev1.Node) []string {
 	ready := map[string]bool{}
 	for _, n := range nodes {
-		for _, condition := range n.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
-				ready[n.Name] = true
-			}
-		}
+		tainted := slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady })
+		ready[n.Name] = !tainted && slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		})
 	}
 	var missing []string
 	for _, place := range places {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -39,7 +38,7 @@ func StartDevcloud(ctx context.Context) error {
 	if err := start(devcloudName, []string{layout.BinDir + "/" + devcloudName, "serve", "--config", layout.DevcloudConfig}); err != nil {
 		return err
 	}
-	return awaitHTTP(ctx, devcloudName, http.DefaultClient, layout.CloudURL+"/identity/v3")
+	return awaitHTTP(ctx, devcloudName, plainClient(), layout.CloudURL+"/identity/v3")
 }
 
 // KillDevcloud ends the embedded cloud with SIGKILL. Disks and nodes stay; load balancers do not balance meanwhile.
@@ -56,11 +55,11 @@ func KillDevcloud(ctx context.Context) error {
 
 // Cloud is an authenticated client of the embedded cloud, in the lab's project.
 func Cloud(ctx context.Context) (*gophercloud.ProviderClient, gophercloud.EndpointOpts, error) {
-	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(layout.CloudsYAML), clouds.WithCloudName(layout.CloudName))
+	auth, endpoint, _, err := clouds.Parse(clouds.WithLocations(layout.CloudsYAML), clouds.WithCloudName(layout.CloudName))
 	if err != nil {
 		return nil, endpoint, fmt.Errorf("%s: %w", layout.CloudsYAML, err)
 	}
-	provider, err := config.NewProviderClient(ctx, auth, config.WithTLSConfig(tlsConfig))
+	provider, err := config.NewProviderClient(ctx, auth, config.WithHTTPClient(*plainClient()))
 	if err != nil {
 		return nil, endpoint, fmt.Errorf("authenticate at %s: %w", layout.CloudURL, err)
 	}
@@ -73,7 +72,6 @@ func createServers(ctx context.Context, places []layout.Node) error {
 	if err != nil {
 		return err
 	}
-	defer provider.HTTPClient.CloseIdleConnections()
 	compute, err := openstack.NewComputeV2(provider, endpoint)
 	if err != nil {
 		return err

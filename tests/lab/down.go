@@ -42,6 +42,7 @@ func Down(ctx context.Context, progress io.Writer) error {
 // down kills the host's processes first, the cloud among them, so that nobody starts a node again meanwhile.
 func down(ctx context.Context) error {
 	steps := []func(context.Context) error{
+		func(context.Context) error { return os.RemoveAll(layout.UpFile) }, // from here on it is no lab
 		killProcesses, stopNodes, detachLoops, unmountAll, removeBridge, removeMade,
 		func(context.Context) error { return os.RemoveAll(layout.StateDir) },
 	}

@@ -75,7 +75,7 @@ func Up(ctx context.Context, opts Options) error {
 	if err := startAll(ctx, opts, steps); err != nil {
 		return fmt.Errorf("%w; the logs are in %s, `lab down` removes everything", err, layout.LogDir)
 	}
-	steps.done("the lab is up: export KUBECONFIG=%s", layout.Kubeconfig)
+	steps.done("the lab is up: export KUBECONFIG=%s PATH=$PATH:%s/kubernetes", layout.Kubeconfig, layout.ToolsDir)
 	return os.WriteFile(layout.UpFile, []byte(strconv.Itoa(opts.Nodes)), 0o644)
 }
 

@@ -84,21 +84,27 @@ func startPrograms(node layout.Node, s *supervisor) error {
 	go s.reap()
 	programs := programs(node)
 	go s.keep(programs[0])
+	var last error
 	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, initTimeout/2, true, func(ctx context.Context) (bool, error) {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "unix", containerdSocket)
-		if err != nil {
-			return false, nil
-		}
-		return true, conn.Close()
+		last = dial(ctx, containerdSocket)
+		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("containerd does not answer: %w; see %s", err, node.Log("containerd"))
+		return fmt.Errorf("containerd does not answer: %w (%w); see %s", err, last, node.Log("containerd"))
 	}
 	for _, p := range programs[1:] {
 		go s.keep(p)
 	}
 	return nil
+}
+
+func dial(ctx context.Context, socket string) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // Path is PATH inside a node.

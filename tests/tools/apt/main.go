@@ -13,11 +13,14 @@ import (
 	"github.com/fairlead-io/fairlead/tests/tools"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := tools.InstallPackages(ctx, os.Stderr, os.Args[1:]...); err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "apt: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/fairlead-io/fairlead/tests/tools"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	names := os.Args[1:]
 	if len(names) == 0 {
 		_, _ = fmt.Fprintf(os.Stderr, "usage: build NAME...|all, where NAME is one of %s\n", strings.Join(tools.Names(), ", "))
-		os.Exit(2)
+		return 2
 	}
 	if len(names) == 1 && names[0] == "all" {
 		names = tools.Names()
@@ -30,8 +32,9 @@ func main() {
 		dir, err := tools.Build(ctx, name, os.Stderr)
 		if err != nil {
 			_, _ = fmt.Fprintf(os.Stderr, "build: %v\n", err)
-			os.Exit(1)
+			return 1
 		}
 		fmt.Println(dir)
 	}
+	return 0
 }

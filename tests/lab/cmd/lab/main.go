@@ -13,21 +13,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx))
-}
-
-func run(ctx context.Context) int {
-	root := &cobra.Command{
-		Use:           "lab",
-		Short:         "A real Kubernetes on this machine, on the embedded cloud",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), execCommand(), imagesCommand(), cloudCommand(), nodeCommand())
-	err := root.ExecuteContext(ctx)
+	err := rootCommand().ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
@@ -47,3 +38,14 @@ func run(ctx context.Context) int {
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "lab",
+		Short:         "A real Kubernetes on this machine, on the embedded cloud",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), execCommand(), imagesCommand(), cloudCommand(), nodeCommand())
+	return root
+}
