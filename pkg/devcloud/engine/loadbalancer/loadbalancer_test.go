@@ -345,6 +345,24 @@ func TestACrashOnlyDelaysTheOutcome(t *testing.T) {
 	}
 }
 
+func TestALoadBalancerServesAtOnceAfterARestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	before := newWorld(t, path)
+	lb := before.active()
+	before.e.SetTimes(engine.Times{ByKind: map[string]time.Duration{TaskUpdate: time.Hour}})
+	before.do(before.writes(lb)["delete listener"])
+	before.close()
+	after := newWorld(t, path)
+	after.settle(lb.ID + "/restore") // while the update waits
+	if cfg, _ := after.fake.Config(lb.ID); len(cfg.Listeners) != 1 || len(cfg.Addresses) != 1 {
+		t.Errorf("it serves %+v", cfg)
+	}
+	if s := after.states(lb.ID); s[PendingUpdate] == 0 {
+		t.Errorf("the update was settled before its time: %v", s)
+	}
+}
+
 func TestAFailingDataPlane(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

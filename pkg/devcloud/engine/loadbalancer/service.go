@@ -3,6 +3,7 @@ package loadbalancer
 import (
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
 )
 
-// The kinds of tasks, which are also the names of the operation times. Their key is the load balancer's id.
+// The kinds of tasks, which are also the names of the operation times. Their key is the load balancer's id, so that they
+// are done one after the other.
 const (
 	TaskCreate    = "loadbalancer.create"
 	TaskUpdate    = "loadbalancer.update"
@@ -24,6 +26,7 @@ type Service struct {
 	network  *network.Service
 	balancer Balancer
 	quota    Quota
+	applying sync.Mutex // held while the data plane is changed
 
 	lbs       *engine.Table[LoadBalancer]
 	listeners *engine.Table[Listener]

@@ -16,11 +16,15 @@ const maxTries = 3
 
 // Restore schedules that every load balancer serves again; call it when the cloud starts, before the engine runs.
 func (s *Service) Restore(tx *engine.Tx) error {
-	for _, lb := range s.lbs.Where(tx, func(lb LoadBalancer) bool { return lb.Provisioning != PendingDelete }) {
-		if s.e.Pending(tx, lb.ID) {
-			continue // the waiting task makes it serve
+	for _, lb := range s.lbs.Where(tx, nil) {
+		if lb.Provisioning == PendingCreate || lb.Provisioning == PendingDelete {
+			continue // it has not served yet, or shall not any more
 		}
-		if err := s.e.Schedule(tx, TaskAddresses, lb.ID, nil); err != nil {
+		key := lb.ID
+		if s.e.Pending(tx, key) {
+			key += "/restore" // its clients shall not wait for the change that is pending
+		}
+		if err := s.e.Schedule(tx, TaskAddresses, key, lb.ID); err != nil {
 			return err
 		}
 	}
@@ -30,7 +34,7 @@ func (s *Service) Restore(tx *engine.Tx) error {
 // portChanged follows the floating IPs of a VIP port, and its removal.
 func (s *Service) portChanged(tx *engine.Tx, portID string) error {
 	for _, lb := range s.lbs.Where(tx, func(lb LoadBalancer) bool { return lb.VIPPortID == portID }) {
-		if err := s.e.Schedule(tx, TaskAddresses, lb.ID, nil); err != nil {
+		if err := s.e.Schedule(tx, TaskAddresses, lb.ID, lb.ID); err != nil {
 			return err
 		}
 	}
@@ -57,13 +61,17 @@ func (s *Service) provision(ctx context.Context, t engine.Task) error {
 
 // readdress brings the data plane up to date. Only a failure changes the load balancer's state.
 func (s *Service) readdress(ctx context.Context, t engine.Task) error {
-	_, err := s.apply(ctx, t.Key)
+	var id string
+	if err := t.Decode(&id); err != nil {
+		return err
+	}
+	_, err := s.apply(ctx, id)
 	if err == nil || t.Try < maxTries-1 {
 		return err
 	}
-	klog.FromContext(ctx).Error(err, "Load balancer goes to ERROR", "loadBalancer", t.Key)
+	klog.FromContext(ctx).Error(err, "Load balancer goes to ERROR", "loadBalancer", id)
 	return s.e.Update(func(tx *engine.Tx) error {
-		if lb, ok := s.lbs.Get(tx, t.Key); ok && lb.Provisioning == Active {
+		if lb, ok := s.lbs.Get(tx, id); ok && lb.Provisioning == Active {
 			lb.Provisioning = Errored
 			s.lbs.Put(tx, lb)
 		}
@@ -71,8 +79,11 @@ func (s *Service) readdress(ctx context.Context, t engine.Task) error {
 	})
 }
 
-// apply makes the data plane do what the tables say.
+// apply makes the data plane do what the tables say. Only one at a time reads and applies: who comes later has read the
+// newer state.
 func (s *Service) apply(ctx context.Context, lbID string) (found bool, err error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	var cfg balancer.Config
 	_ = s.e.View(func(tx *engine.Tx) error {
 		cfg, found = s.config(tx, lbID)
@@ -89,7 +100,10 @@ func (s *Service) apply(ctx context.Context, lbID string) (found bool, err error
 
 // remove carries out a deletion.
 func (s *Service) remove(ctx context.Context, t engine.Task) error {
-	if err := s.balancer.Remove(ctx, t.Key); err != nil {
+	s.applying.Lock()
+	err := s.balancer.Remove(ctx, t.Key)
+	s.applying.Unlock()
+	if err != nil {
 		return fmt.Errorf("remove load balancer %s: %w", t.Key, err)
 	}
 	return s.e.Update(func(tx *engine.Tx) error {
