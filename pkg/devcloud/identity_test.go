@@ -2,6 +2,7 @@ package devcloud
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -132,6 +133,17 @@ func TestClientsDiscoverVersions(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	for _, service := range []string{"identity", "volume", "compute", "network", "load-balancer"} {
+		resp, err := http.DefaultTransport.RoundTrip(httptest.NewRequest(http.MethodGet, cloud.URL+"/"+service, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusMultipleChoices { // no redirect
+			t.Errorf("%s without a slash: %s", service, resp.Status)
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	c := connect(t, cloud.URL)
 	c.volume.Endpoint = cloud.URL + "/volume/v3/" // as in Cinder, nothing is said of versions below the project's URL
 	for _, tt := range []struct {

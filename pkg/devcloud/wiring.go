@@ -29,7 +29,8 @@ func (c *Cloud) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mount := func(path string, h http.Handler) {
 		mux.Handle(path+"/", http.StripPrefix(path, h))
-		mux.Handle(path, http.RedirectHandler(path+"/", http.StatusPermanentRedirect))
+		// No redirect: keystoneauth takes a relative Location for a broken one.
+		mux.Handle(path, http.StripPrefix(path, slash(h)))
 	}
 	mount("/identity", apiidentity.New(c.Core, c.identity, apiidentity.Options{Region: c.config.Region, Endpoints: endpoints(c.URL)}))
 	mount("/volume", apiblockstorage.New(c.Core, c.Engine, c.volumes))
@@ -40,6 +41,15 @@ func (c *Cloud) Handler() http.Handler {
 		Core: c.Core, Engine: c.Engine, Count: c.leftovers, RevokeTokens: c.identity.RevokeAll,
 	}))
 	return mux
+}
+
+// slash gives a request without any path the path "/".
+func slash(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r2 := r.Clone(r.Context())
+		r2.URL.Path = "/"
+		h.ServeHTTP(w, r2)
+	})
 }
 
 // endpoints is the catalog. Block storage is there under both names that clients look for.
