@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,9 +60,6 @@ func runNode(ctx context.Context, f nodeFlags) error {
 	if f.stateDir == "" {
 		f.stateDir = filepath.Join(filepath.Dir(socket), "state")
 	}
-	if err := os.MkdirAll(f.stateDir, 0o700); err != nil {
-		return fmt.Errorf("--state-dir: %w", err)
-	}
 	host := disk.NewHost(disk.Options{StateDir: f.stateDir, DeviceTimeout: f.deviceTimeout})
 	identifier, err := f.identifier(host)
 	if err != nil {
@@ -72,6 +70,9 @@ func runNode(ctx context.Context, f nodeFlags) error {
 	})
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(f.stateDir, 0o700); err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
 	}
 	metrics := newMetrics()
 	ready := func(context.Context) error { return nil }
@@ -98,6 +99,11 @@ func runNode(ctx context.Context, f nodeFlags) error {
 
 // identifier makes the sources of the node's identity. The Kubernetes API is needed only for one of them.
 func (f *nodeFlags) identifier(host *disk.Host) (*csi.NodeIdentifier, error) {
+	for _, name := range f.sources {
+		if !slices.Contains(csi.DefaultIdentitySources, name) {
+			return nil, fmt.Errorf("--identity-sources: %q is unknown; allowed are %s", name, strings.Join(csi.DefaultIdentitySources, ", "))
+		}
+	}
 	available := []csi.IdentitySource{csi.MetadataSource(f.metadataURL), csi.ConfigDriveSource(host), csi.DMISource("/sys")}
 	if slices.Contains(f.sources, csi.SourceNode) {
 		config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)

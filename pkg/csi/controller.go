@@ -17,6 +17,9 @@ import (
 // zonesTTL is how long the cloud's zones are believed: they change when its operator builds something.
 const zonesTTL = 10 * time.Minute
 
+// warmTimeout bounds what a start waits for although it could do without.
+const warmTimeout = 10 * time.Second
+
 // volumeContextMultiattach marks volumes of which the cloud itself does not refuse a second attachment.
 const volumeContextMultiattach = "multiattach"
 
@@ -53,6 +56,8 @@ func NewController(disks cloud.Disks, opts ControllerOptions) *Controller {
 
 // Warm reads what the first request would have to wait for. It may fail; then that request reads it.
 func (c *Controller) Warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
 	if _, err := c.zones.Get(ctx, time.Time{}); err != nil {
 		klog.FromContext(ctx).Error(err, "Could not read the cloud's disk zones yet")
 	}

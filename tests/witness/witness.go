@@ -75,7 +75,7 @@ func (w Witness) SetTimes(ctx context.Context, profile string) error {
 
 // SetOperationTime makes one kind of operation ("loadbalancer.create") take that long.
 func (w Witness) SetOperationTime(ctx context.Context, kind string, d time.Duration) error {
-	return w.ask(ctx, http.MethodPut, "/admin/times", map[string]any{"times": map[string]string{kind: d.String()}}, nil)
+	return w.ask(ctx, http.MethodPut, "/admin/times", map[string]any{"kinds": map[string]string{kind: d.String()}}, nil)
 }
 
 func (w Witness) ask(ctx context.Context, method, path string, in, out any) error {
