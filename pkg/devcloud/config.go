@@ -40,6 +40,7 @@ type Config struct {
 	Zones       Zones        `json:"zones"`
 	VolumeTypes []VolumeType `json:"volumeTypes"` // the first is the default
 	Flavors     []Flavor     `json:"flavors"`
+	Images      []Image      `json:"images,omitempty"`
 	Quotas      Quotas       `json:"quotas,omitempty"`
 
 	Networks []network.NetworkConfig `json:"networks"`
@@ -94,6 +95,12 @@ type Flavor struct {
 	VCPUs   int    `json:"vcpus"`
 	RAMMiB  int    `json:"ramMiB"`
 	DiskGiB int    `json:"diskGiB,omitempty"`
+}
+
+// Image is a name that servers can be created with; there is no data behind it.
+type Image struct {
+	ID   string `json:"id,omitempty"` // default: derived from the name
+	Name string `json:"name"`
 }
 
 // Quotas are what each project may have; -1 is no limit.

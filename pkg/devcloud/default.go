@@ -39,6 +39,8 @@ volumeTypes:                            # the first is the default
 flavors:
 - {id: "1", name: small, vcpus: 1, ramMiB: 2048, diskGiB: 10}
 - {id: "2", name: medium, vcpus: 2, ramMiB: 4096, diskGiB: 20}
+images:                                 # names only: the command line insists on one
+- name: none
 quotas:
   volumes: 1000
   gigabytes: 20000

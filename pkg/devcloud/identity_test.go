@@ -97,7 +97,7 @@ func TestWhatATokenSays(t *testing.T) {
 		t.Errorf("roles %+v, %v", roles, err)
 	}
 	catalog, err := answer.ExtractServiceCatalog()
-	if err != nil || len(catalog.Entries) != 6 {
+	if err != nil || len(catalog.Entries) != 7 {
 		t.Errorf("catalog %+v, %v", catalog, err)
 	}
 	if token, err := answer.ExtractToken(); err != nil || time.Until(token.ExpiresAt) < 3*time.Hour {

@@ -14,6 +14,7 @@ import (
 	apiblockstorage "github.com/fairlead-io/fairlead/pkg/devcloud/api/blockstorage"
 	apicompute "github.com/fairlead-io/fairlead/pkg/devcloud/api/compute"
 	apiidentity "github.com/fairlead-io/fairlead/pkg/devcloud/api/identity"
+	apiimage "github.com/fairlead-io/fairlead/pkg/devcloud/api/image"
 	apiloadbalancer "github.com/fairlead-io/fairlead/pkg/devcloud/api/loadbalancer"
 	apinetwork "github.com/fairlead-io/fairlead/pkg/devcloud/api/network"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -35,6 +36,7 @@ func (c *Cloud) Handler() http.Handler {
 	mount("/identity", apiidentity.New(c.Core, c.identity, apiidentity.Options{Region: c.config.Region, Endpoints: endpoints(c.URL)}))
 	mount("/volume", apiblockstorage.New(c.Core, c.Engine, c.volumes))
 	mount("/compute", apicompute.New(c.Core, c.Engine, c.compute))
+	mount("/image", apiimage.New(c.Core, c.config.images()))
 	mount("/network", apinetwork.New(c.Core, c.Engine, c.network))
 	mount("/load-balancer", apiloadbalancer.New(c.Core, c.Engine, c.loadBalancers))
 	mount("/admin", admin.New(admin.Options{
@@ -59,6 +61,7 @@ func endpoints(base string) []apiidentity.Endpoint {
 		{Type: "compute", Name: "nova", URL: base + "/compute/v2.1"},
 		{Type: "block-storage", Name: "cinder", URL: base + "/volume/v3/{project_id}"},
 		{Type: "volumev3", Name: "cinderv3", URL: base + "/volume/v3/{project_id}"},
+		{Type: "image", Name: "glance", URL: base + "/image"},
 		{Type: "network", Name: "neutron", URL: base + "/network"},
 		{Type: "load-balancer", Name: "octavia", URL: base + "/load-balancer"},
 	}
@@ -177,6 +180,15 @@ func (c Config) compute() compute.Options {
 		opts.Flavors = append(opts.Flavors, compute.Flavor{ID: id, Name: f.Name, VCPUs: f.VCPUs, RAMMiB: f.RAMMiB, DiskGiB: f.DiskGiB})
 	}
 	return opts
+}
+
+func (c Config) images() []apiimage.Image {
+	var images []apiimage.Image
+	for _, i := range c.Images {
+		id := cmp.Or(i.ID, uuid.NewSHA1(uuid.NameSpaceOID, []byte("image/"+i.Name)).String())
+		images = append(images, apiimage.Image{ID: id, Name: i.Name})
+	}
+	return images
 }
 
 // netmask is an IPv4 prefix length in dotted form.

@@ -45,6 +45,10 @@ var (
 		Statuses: map[engine.Reason]int{engine.OverQuota: http.StatusConflict},
 		Body:     neutronBody,
 	}
+	Image = Dialect{
+		Service: "image", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Body: faultBody,
+	}
 	LoadBalancer = Dialect{
 		Service: "load-balancer", RequestIDs: []string{"X-Openstack-Request-Id"},
 		Body: octaviaBody,
