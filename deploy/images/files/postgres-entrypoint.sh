@@ -14,4 +14,6 @@ if [ ! -e "$PGDATA/.initialized" ]; then
   sync "$PGDATA/pg_hba.conf"
   touch "$PGDATA/.initialized"
 fi
+# The kubelet gives a volume's files to the pod's group at every mount; PostgreSQL wants its own alone.
+chmod 0700 "$PGDATA"
 exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp -c jit=off "$@"
