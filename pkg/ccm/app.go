@@ -76,7 +76,7 @@ func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
 		if err := run(cmd, args); err != nil {
 			return err
 		}
-		return a.shutdown()
+		return a.shutdown(context.WithoutCancel(ctx))
 	}
 	return cmd, nil
 }
@@ -150,7 +150,7 @@ func (a *App) serviceController(init app.ControllerInitContext, completed *confi
 			return nil, false, err
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		context.AfterFunc(a.stopping, cancel)
+		context.AfterFunc(a.stopping, cancel) //nolint:contextcheck // it ends with the leadership or with the program
 		workers := int(completed.ComponentConfig.ServiceController.ConcurrentServiceSyncs)
 		a.running.Go(func() {
 			defer cancel()
@@ -176,7 +176,7 @@ func (a *App) cluster(ctx context.Context, client kubernetes.Interface) (string,
 }
 
 // shutdown lets steps under way end and gives the leadership away: otherwise the next leader waits until it expires.
-func (a *App) shutdown() error {
+func (a *App) shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { a.running.Wait(); close(done) }()
 	select {
@@ -188,7 +188,7 @@ func (a *App) shutdown() error {
 	if !election.LeaderElect || a.client == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	if err := releaseLease(ctx, a.client, election.ResourceNamespace, election.ResourceName); err != nil {
 		klog.FromContext(ctx).Info("The leadership was not given away; the next leader waits until it expires", "err", err)

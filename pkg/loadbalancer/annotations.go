@@ -98,29 +98,29 @@ var Annotations = []Annotation{
 		boolean(func(s *settings) *bool { return &s.monitor })},
 	{annotationMonitorDelay, "seconds, from 1", "5",
 		"Time between two questions to a node; not less than the time-out.",
-		number(func(s *settings) *int32 { return &s.monitorDelay }, 1, 1<<31-1)},
+		number(func(s *settings) *int32 { return &s.monitorDelay }, maxNumber)},
 	{annotationMonitorTimeout, "seconds, from 1", "3", "Time within which a node must answer.",
-		number(func(s *settings) *int32 { return &s.monitorTimeout }, 1, 1<<31-1)},
+		number(func(s *settings) *int32 { return &s.monitorTimeout }, maxNumber)},
 	{prefix + "health-monitor-max-retries", "1 to 10", "1", "Answers in a row after which a node gets connections again.",
-		number(func(s *settings) *int32 { return &s.monitorMaxRetries }, 1, 10)},
+		number(func(s *settings) *int32 { return &s.monitorMaxRetries }, 10)},
 	{prefix + "health-monitor-max-retries-down", "1 to 10", "3",
 		"Missing answers in a row after which a node gets no more connections.",
-		number(func(s *settings) *int32 { return &s.monitorMaxRetriesDown }, 1, 10)},
+		number(func(s *settings) *int32 { return &s.monitorMaxRetriesDown }, 10)},
 	{prefix + "timeout-client-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutClientData),
-		"How long a client may be silent.", number(func(s *settings) *int32 { return &s.timeoutClientData }, 1, maxTimeout)},
+		"How long a client may be silent.", number(func(s *settings) *int32 { return &s.timeoutClientData }, maxNumber)},
 	{prefix + "timeout-member-connect", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberConnect),
 		"How long a node may take to accept a connection.",
-		number(func(s *settings) *int32 { return &s.timeoutMemberConnect }, 1, maxTimeout)},
+		number(func(s *settings) *int32 { return &s.timeoutMemberConnect }, maxNumber)},
 	{prefix + "timeout-member-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberData),
-		"How long a node may be silent.", number(func(s *settings) *int32 { return &s.timeoutMemberData }, 1, maxTimeout)},
+		"How long a node may be silent.", number(func(s *settings) *int32 { return &s.timeoutMemberData }, maxNumber)},
 	{prefix + "node-selector", `a label selector: "zone=a,role!=gateway"`, "all nodes",
 		"Which nodes get connections.", nodeSelector},
 	{annotationSourceRanges, `CIDRs: "10.0.0.0/8,192.0.2.0/24"`, "everywhere",
 		"Whose connections are accepted. spec.loadBalancerSourceRanges goes before it.", sourceRanges},
 }
 
-// maxTimeout is the longest time-out in milliseconds that a listener can hold: 24 days.
-const maxTimeout = 1<<31 - 1
+// maxNumber is the largest number that the cloud's fields hold: 24 days in milliseconds.
+const maxNumber = 1<<31 - 1
 
 // unsupported are annotations that users of other controllers know. Silence would be worse than a refusal. The value is
 // what may stand there all the same because it asks for nothing.
@@ -232,11 +232,11 @@ func oneOf(field func(*settings) *string, allowed ...string) func(*settings, str
 	}
 }
 
-func number(field func(*settings) *int32, low, high int64) func(*settings, string) error {
+func number(field func(*settings) *int32, high int64) func(*settings, string) error {
 	return func(s *settings, value string) error {
 		n, err := strconv.ParseInt(value, 10, 32)
-		if err != nil || n < low || n > high {
-			return fmt.Errorf("allowed are whole numbers from %d to %d", low, high)
+		if err != nil || n < 1 || n > high {
+			return fmt.Errorf("allowed are whole numbers from 1 to %d", high)
 		}
 		*field(s) = int32(n)
 		return nil

@@ -47,7 +47,7 @@ func TestInvalidServicesAreToldFieldValueAndWhatIsAllowed(t *testing.T) {
 		{"source ranges", annotated(annotationSourceRanges, "10.0.0.0/8,10.0.0.1"), []string{`"10.0.0.1"`, "192.0.2.0/24"}},
 		{"source ranges of the spec", func(s *corev1.Service) { s.Spec.LoadBalancerSourceRanges = []string{"all"} },
 			[]string{"spec.loadBalancerSourceRanges", `"all"`}},
-		{"an unknown annotation", annotated(prefix+"conection-limit", "5"), []string{prefix + "conection-limit", "unknown", prefix + "connection-limit"}},
+		{"an unknown annotation", annotated(prefix+"connexion-limit", "5"), []string{prefix + "connexion-limit", "unknown", prefix + "connection-limit"}},
 		{"what others support", annotated(prefix+"class", "gold"), []string{prefix + "class", `"gold"`, "not supported"}},
 		{"an unknown floating network", annotated(annotationFloatingNetwork, "net-private"),
 			[]string{`"net-private"`, "no such external network", "public (net-public)"}},

@@ -46,28 +46,31 @@ func (c *Controller) patch(ctx context.Context, s *corev1.Service, metadata, sta
 	return nil
 }
 
-// setFinalizers replaces the finalizers if nobody else changed the Service meanwhile.
-func (c *Controller) setFinalizers(ctx context.Context, s *corev1.Service, finalizers []string) error {
-	return c.patch(ctx, s, map[string]any{"resourceVersion": s.ResourceVersion, "finalizers": finalizers}, nil)
-}
-
+// addFinalizer adds to the finalizers if nobody else changed the Service meanwhile.
 func (c *Controller) addFinalizer(ctx context.Context, s *corev1.Service) error {
 	if hasFinalizer(s) {
 		return nil
 	}
-	return c.setFinalizers(ctx, s, append(slices.Clone(s.Finalizers), finalizer))
+	all := append(slices.Clone(s.Finalizers), finalizer)
+	return c.patch(ctx, s, map[string]any{"resourceVersion": s.ResourceVersion, "finalizers": all}, nil)
 }
 
-// removeFinalizer lets the Service go; one that is gone already is fine.
-func (c *Controller) removeFinalizer(ctx context.Context, s *corev1.Service) error {
+// release takes the address out of the Service's status and lets the Service go, in one request: the second of two
+// would meet the version that the first one made. A Service that is gone already is fine.
+func (c *Controller) release(ctx context.Context, s *corev1.Service) error {
 	if !hasFinalizer(s) {
-		return nil
+		return c.publish(ctx, s, "")
 	}
 	rest := slices.DeleteFunc(slices.Clone(s.Finalizers), func(f string) bool { return f == finalizer })
-	if err := c.setFinalizers(ctx, s, rest); err != nil && !apierrors.IsNotFound(err) {
+	err := c.patch(ctx, s, map[string]any{"resourceVersion": s.ResourceVersion, "finalizers": rest}, ingressStatus(nil))
+	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	return nil
+}
+
+func ingressStatus(ingress []corev1.LoadBalancerIngress) map[string]any {
+	return map[string]any{"loadBalancer": map[string]any{"ingress": ingress}}
 }
 
 // publish writes the address into the Service's status; an empty one takes it back.
@@ -80,15 +83,15 @@ func (c *Controller) publish(ctx context.Context, s *corev1.Service, address str
 	if equality.Semantic.DeepEqual(s.Status.LoadBalancer.Ingress, ingress) {
 		return nil
 	}
-	err := c.patch(ctx, s, map[string]any{}, map[string]any{"loadBalancer": map[string]any{"ingress": ingress}})
+	err := c.patch(ctx, s, map[string]any{}, ingressStatus(ingress))
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	return nil
 }
 
-func (c *Controller) normal(s *corev1.Service, reason, format string, args ...any) {
-	c.opts.Recorder.Eventf(s, corev1.EventTypeNormal, reason, format, args...)
+func (c *Controller) normal(s *corev1.Service, reason, message string) {
+	c.opts.Recorder.Event(s, corev1.EventTypeNormal, reason, message)
 }
 
 func (c *Controller) warn(s *corev1.Service, reason, format string, args ...any) {

@@ -236,10 +236,7 @@ func (c *Controller) gone(ctx context.Context, key string, s *corev1.Service, r 
 			return min(rest+time.Second, 15*time.Second), nil
 		}
 	}
-	if err := c.publish(ctx, s, ""); err != nil {
-		return 0, err
-	}
-	if err := c.removeFinalizer(ctx, s); err != nil {
+	if err := c.release(ctx, s); err != nil {
 		return 0, err
 	}
 	r.removed, r.removedAt, r.finalized = true, s.ResourceVersion, false

@@ -1,0 +1,103 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead-io/fairlead/pkg/cloud"
+	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
+)
+
+func TestStoppedControllerLeavesNoGoroutine(t *testing.T) {
+	settled(t, 1, nil, func(w *world) {
+		w.service("more", nil)
+		w.pass(100 * time.Millisecond)
+		w.halt() // the bubble ends with an error if anything goes on
+	})
+}
+
+// Every call may fail before or after its effect, be answered by a gateway, or be lost. In the end there is exactly one
+// load balancer with one floating IP, and after the deletion nothing.
+func TestAnySingleFaultOnlyDelays(t *testing.T) {
+	kinds := []error{cloud.ErrOutcomeUnknown, cloud.ErrUnavailable, context.DeadlineExceeded}
+	for _, phase := range []cloudtest.Phase{cloudtest.Before, cloudtest.After} {
+		for _, kind := range kinds {
+			for n := 1; n <= 16; n++ {
+				t.Run(fmt.Sprintf("phase %d, call %d: %v", phase, n, kind), func(t *testing.T) {
+					inWorld(t, nil, func(w *world) {
+						seen := 0
+						w.cloud.SetHook(func(call cloudtest.Call, p cloudtest.Phase) error {
+							if p == phase {
+								seen++
+								if seen == n {
+									return kind
+								}
+							}
+							return nil
+						})
+						w.nodes(2)
+						w.start()
+						w.service("web", nil)
+						w.pass(30 * time.Second)
+						w.node("n3", "10.200.0.13", nil)
+						w.pass(5 * time.Minute)
+						w.served("web", 3)
+						seen = 0
+						w.deleteService("web")
+						w.pass(5 * time.Minute)
+						w.empty()
+						if w.exists("web") {
+							t.Error("the Service still has its finalizer")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// A cloud that fails one call in three, at random, while Service and nodes change, is a cloud on a bad day.
+func TestManyFaultsOnlyDelay(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				random, clouds := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
+				kinds := []error{cloud.ErrOutcomeUnknown, cloud.ErrUnavailable, cloud.ErrBusy, cloud.ErrExhausted}
+				storm := func(cloudtest.Call, cloudtest.Phase) error {
+					if clouds.IntN(6) > 0 {
+						return nil
+					}
+					return kinds[clouds.IntN(len(kinds))]
+				}
+				w.nodes(2)
+				w.start()
+				w.cloud.SetHook(storm)
+				w.service("web", nil)
+				w.pass(time.Duration(random.IntN(20000)) * time.Millisecond)
+				w.node("n3", "10.200.0.13", nil)
+				w.edit("web", func(s *corev1.Service) { s.Spec.Ports[0].Port = 8080 })
+				w.pass(time.Duration(random.IntN(60000)) * time.Millisecond)
+				w.halt() // and the controller starts anew in the middle of it
+				w.start()
+				w.pass(2 * time.Minute)
+				w.cloud.SetHook(nil)
+				w.pass(15 * time.Minute)
+				w.served("web", 3)
+				w.cloud.SetHook(storm)
+				w.deleteService("web")
+				w.pass(time.Minute)
+				w.cloud.SetHook(nil)
+				w.pass(15 * time.Minute)
+				w.empty()
+				if w.exists("web") {
+					t.Error("the Service still has its finalizer")
+				}
+			})
+		})
+	}
+}
