@@ -105,7 +105,7 @@ func postgres() image {
 	return image{
 		Name: "postgres", Tag: "15",
 		Packages: []string{"postgresql-15", "bash", "coreutils", "findutils", "tzdata", "libc-bin"},
-		Programs: []string{bin + "/postgres", bin + "/initdb", bin + "/psql", bin + "/pg_isready", "/bin/bash", "/bin/mkdir", "/bin/touch",
+		Programs: []string{bin + "/postgres", bin + "/initdb", bin + "/psql", bin + "/pg_isready", "/bin/bash", "/bin/mkdir", "/bin/chmod", "/bin/touch",
 			"/bin/sync", "/bin/cat", "/bin/df", "/bin/date", "/bin/ls", "/bin/sleep", "/usr/bin/find", "/usr/bin/id", "/usr/bin/env"},
 		Trees:   []string{lib, share, "/usr/share/zoneinfo", "/usr/lib/locale/C.utf8"},
 		Without: []string{"/usr/share/zoneinfo/localtime", "/usr/share/zoneinfo/right", "/usr/share/zoneinfo/posix", lib + "/bitcode", lib + "/llvmjit", share + "/man"},
