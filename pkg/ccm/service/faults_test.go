@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
+	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
 )
 
 func TestStoppedControllerLeavesNoGoroutine(t *testing.T) {
@@ -18,6 +19,62 @@ func TestStoppedControllerLeavesNoGoroutine(t *testing.T) {
 		w.service("more", nil)
 		w.pass(100 * time.Millisecond)
 		w.halt() // the bubble ends with an error if anything goes on
+	})
+}
+
+func TestLostAnswerOfACreationIsLookedUpAndNotRepeated(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.cloud.FailNext(cloudtest.OpCreateLoadBalancer, 1, cloudtest.After, cloud.ErrOutcomeUnknown)
+		w.cloud.FailNext(cloudtest.OpCreateFloatingIP, 1, cloudtest.After, cloud.ErrOutcomeUnknown)
+		w.nodes(1)
+		w.start()
+		w.service("web", nil)
+		w.pass(20 * time.Second)
+		w.served("web", 1)
+		for _, op := range []cloudtest.Op{cloudtest.OpCreateLoadBalancer, cloudtest.OpCreateFloatingIP} {
+			if got := w.cloud.Count(op); got != 1 {
+				t.Errorf("%s: %d times", op, got)
+			}
+		}
+	})
+}
+
+// late is a load balancer that turns up after its creation's answer was lost and looked for in vain.
+func late(service string) cloud.LoadBalancer {
+	return cloud.LoadBalancer{
+		ID: "late", VIPPortID: "late-port", VIP: "10.200.0.180", Provisioning: cloud.ProvisioningActive,
+		Tags: []string{loadbalancer.ClusterTag(testCluster), "fairlead/service=uid-" + service},
+	}
+}
+
+func TestCreationThatTakesEffectAfterTheServiceIsDeletedLeavesNothing(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.cloud.FailNext(cloudtest.OpCreateLoadBalancer, 1, cloudtest.Before, cloud.ErrOutcomeUnknown)
+		w.nodes(1)
+		w.start()
+		w.service("web", nil)
+		w.pass(500 * time.Millisecond)
+		w.deleteService("web")
+		w.pass(20 * time.Second)
+		w.cloud.PutLoadBalancer(late("web"))
+		w.pass(2 * time.Minute)
+		w.empty()
+		if w.exists("web") {
+			t.Error("the Service still has its finalizer")
+		}
+	})
+}
+
+func TestCreationThatTakesEffectAfterItsRepetitionIsRemoved(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.cloud.FailNext(cloudtest.OpCreateLoadBalancer, 1, cloudtest.Before, cloud.ErrOutcomeUnknown)
+		w.nodes(1)
+		w.start()
+		w.service("web", nil)
+		w.pass(20 * time.Second)
+		w.cloud.PutLoadBalancer(late("web"))
+		w.pass(2 * time.Minute)
+		w.served("web", 1)
 	})
 }
 
