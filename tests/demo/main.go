@@ -76,9 +76,9 @@ func run(keep bool) (err error) {
 }
 
 func report(outcomes []scenario.Outcome, total time.Duration) {
-	fmt.Printf("\nWhat happened %37s %8s %14s %14s\n", "", "seconds", "disk calls", "LB calls")
+	fmt.Printf("\n%-57s %8s %12s %12s\n", "What happened", "seconds", "disk calls", "LB calls")
 	for _, o := range outcomes {
-		fmt.Printf("  %-50s %6.1f %14s %14s\n", o.Title, o.Took.Seconds(),
+		fmt.Printf("  %-55s %8.1f %12s %12s\n", o.Title, o.Took.Seconds(),
 			ofBudget(scenario.Total(o.Disks), o.Budget.Disks), ofBudget(scenario.Total(o.LoadBalancers), o.Budget.LoadBalancers))
 	}
 	fmt.Printf("\nCalls are requests to the cloud's API, of the most that the design allows.\nAll in %.0f s.\n", total.Seconds())
