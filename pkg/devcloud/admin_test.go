@@ -1,8 +1,10 @@
 package devcloud
 
 import (
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api/admin"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/loadbalancer"
 )
 
 const volumesRoute = "/v3/{project_id}/volumes"
@@ -211,4 +214,33 @@ func TestLeftoversOfOneCluster(t *testing.T) {
 	if seen.Violations == nil || len(seen.Violations) != 0 {
 		t.Errorf("violations %+v", seen.Violations)
 	}
+}
+
+func TestCountingLeftoversLeavesTheStateAlone(t *testing.T) {
+	t.Parallel()
+	config := DefaultConfig()
+	config.Listen, config.StateDir, config.Simulate = "127.0.0.1:0", t.TempDir(), true
+	first, err := New(t.Context(), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = first.Engine.Update(func(tx *engine.Tx) error {
+		spec := loadbalancer.LoadBalancerSpec{VIPSubnetID: engine.Some(first.network.Subnets(tx)[1].ID)}
+		spec.Tags = engine.Some([]string{"fairlead/cluster=uid-1"})
+		_, err := first.loadBalancers.CreateLoadBalancer(tx, config.projectID("demo"), spec)
+		return err
+	})
+	if err := errors.Join(err, first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	cloud := run(t, config) // the tags that were read back have room behind them
+	var all sync.WaitGroup
+	for range 4 { // for the race detector
+		all.Go(func() {
+			if n := cloud.leftovers("uid-1"); n.LoadBalancers != 1 || n.Ports != 1 {
+				t.Errorf("leftovers %+v", n)
+			}
+		})
+	}
+	all.Wait()
 }

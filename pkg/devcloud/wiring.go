@@ -2,8 +2,10 @@ package devcloud
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,28 +71,20 @@ func endpoints(base string) []apiidentity.Endpoint {
 
 // leftovers counts what bears the text in its metadata, tags or description; an empty text counts all.
 func (c *Cloud) leftovers(text string) (n admin.Leftovers) {
-	bears := func(values ...string) bool {
-		for _, v := range values {
-			if strings.Contains(v, text) {
-				return true
-			}
-		}
-		return text == ""
+	bears := func(tags []string, values ...string) bool {
+		holds := func(v string) bool { return strings.Contains(v, text) }
+		return text == "" || slices.ContainsFunc(tags, holds) || slices.ContainsFunc(values, holds)
 	}
 	_ = c.Engine.View(func(tx *engine.Tx) error {
 		for _, v := range c.volumes.All(tx) {
-			values := []string{v.Name}
-			for _, value := range v.Metadata {
-				values = append(values, value)
-			}
-			if bears(values...) {
+			if bears(slices.Collect(maps.Values(v.Metadata)), v.Name) {
 				n.Volumes++
 				n.Attachments += len(v.Attachments)
 			}
 		}
 		vipPorts := map[string]bool{} // of load balancers that are not ours
 		for _, lb := range c.loadBalancers.LoadBalancers(tx) {
-			ours := bears(append(lb.Tags, lb.Name, lb.Description)...)
+			ours := bears(lb.Tags, lb.Name, lb.Description)
 			if ours {
 				n.LoadBalancers++
 			}
@@ -103,12 +97,12 @@ func (c *Cloud) leftovers(text string) (n admin.Leftovers) {
 			}
 		}
 		for _, f := range c.network.FloatingIPs(tx) {
-			if bears(append(f.Tags, f.Description)...) {
+			if bears(f.Tags, f.Description) {
 				n.FloatingIPs++
 			}
 		}
 		for _, g := range c.network.Groups(tx) {
-			if g.Name != "default" && bears(append(g.Tags, g.Name, g.Description)...) {
+			if g.Name != "default" && bears(g.Tags, g.Name, g.Description) {
 				n.SecurityGroups++
 			}
 		}

@@ -111,7 +111,15 @@ func (e *Engine) Update(fn func(tx *Tx) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	tx := e.begin()
-	err := e.commit(tx, fn(tx))
+	returned := false
+	defer func() {
+		if !returned { // it panicked, and net/http goes on with the next request
+			tx.rollback()
+		}
+	}()
+	err := fn(tx)
+	returned = true
+	err = e.commit(tx, err)
 	if err == nil && tx.tasks {
 		e.kick()
 	}
@@ -133,11 +141,15 @@ func (e *Engine) commit(tx *Tx, err error) error {
 		err = e.persist(tx)
 	}
 	if err != nil {
-		for i := len(tx.undo) - 1; i >= 0; i-- {
-			tx.undo[i]()
-		}
+		tx.rollback()
 	}
 	return err
+}
+
+func (tx *Tx) rollback() {
+	for i := len(tx.undo) - 1; i >= 0; i-- {
+		tx.undo[i]()
+	}
 }
 
 func (e *Engine) persist(tx *Tx) error {

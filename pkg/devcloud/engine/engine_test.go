@@ -123,6 +123,54 @@ func TestAFailedUpdateChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAPanicInAnUpdateChangesNothing(t *testing.T) {
+	e, things := open(t, Options{})
+	update(t, e, func(tx *Tx) error { things.Put(tx, thing{ID: "a", Size: 1}); return nil })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = e.Update(func(tx *Tx) error {
+			things.Put(tx, thing{ID: "a", Size: 2})
+			things.Put(tx, thing{ID: "b", Size: 3})
+			panic("half way")
+		})
+	}()
+	if got := ids(e, things); !slices.Equal(got, []string{"a1"}) {
+		t.Errorf("half a change stayed: %v", got)
+	}
+	update(t, e, func(tx *Tx) error { things.Delete(tx, "a"); return nil }) // the lock was given back
+}
+
+func TestARunCutShortByTheProcesssEndIsNoFailure(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	for range 3 {
+		e, _ := open(t, Options{Path: path})
+		tries := make(chan int, 1)
+		e.Handle("kind", func(ctx context.Context, task Task) error {
+			tries <- task.Try
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		update(t, e, func(tx *Tx) error {
+			if e.Pending(tx, "key") {
+				return nil
+			}
+			return e.Schedule(tx, "kind", "key", nil)
+		})
+		stop := running(t, e)
+		if got := <-tries; got != 0 {
+			t.Errorf("the task was told of %d failures", got)
+		}
+		stop()
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestRowsComeBackInTheirOrderAfterReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	var want []string

@@ -19,7 +19,7 @@ type Task struct {
 	Key  string // tasks of one key run one after the other, in the order they were scheduled
 	Due  time.Time
 	Args json.RawMessage
-	Try  int // failed runs so far
+	Try  int // failed runs so far; one that the process's end cut short is none
 }
 
 // Handler does a task. It is called without the engine's lock and may be called again for the same task if the process
@@ -138,10 +138,21 @@ func (r *runner) run(ctx context.Context, t Task) {
 	if ok {
 		err = handler(ctx, t)
 	}
+	if err == nil || ctx.Err() == nil { // else it was cut short and runs again at the next start
+		r.record(ctx, t, err)
+	}
+	r.mu.Lock()
+	delete(r.busy, t.Key)
+	r.mu.Unlock()
+	r.e.kick()
+}
+
+// record ends a task or puts it off.
+func (r *runner) record(ctx context.Context, t Task, result error) {
 	var again Again
-	waits := errors.As(err, &again)
-	uerr := r.e.Update(func(tx *Tx) error {
-		if err == nil {
+	waits := errors.As(result, &again)
+	err := r.e.Update(func(tx *Tx) error {
+		if result == nil {
 			r.e.tasks.Delete(tx, t.ID)
 			return nil
 		}
@@ -154,14 +165,10 @@ func (r *runner) run(ctx context.Context, t Task) {
 		r.e.tasks.Put(tx, t)
 		return nil
 	})
-	if err != nil && !waits && ctx.Err() == nil {
-		klog.FromContext(ctx).Error(err, "Task failed and will run again", "kind", t.Kind, "key", t.Key, "try", t.Try)
+	if result != nil && !waits {
+		klog.FromContext(ctx).Error(result, "Task failed and will run again", "kind", t.Kind, "key", t.Key, "try", t.Try)
 	}
-	if uerr != nil {
-		klog.FromContext(ctx).Error(uerr, "Task's end was not saved", "kind", t.Kind, "key", t.Key)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Task's end was not saved", "kind", t.Kind, "key", t.Key)
 	}
-	r.mu.Lock()
-	delete(r.busy, t.Key)
-	r.mu.Unlock()
-	r.e.kick()
 }

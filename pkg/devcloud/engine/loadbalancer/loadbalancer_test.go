@@ -1,7 +1,9 @@
 package loadbalancer
 
 import (
+	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -383,6 +385,28 @@ func TestAFailingDataPlane(t *testing.T) {
 	if s := w.states(lb.ID); len(s) != 0 {
 		t.Errorf("a deletion is tried until it works, left: %v", s)
 	}
+}
+
+func TestAStopInTheMiddleOfTheLastTryIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	lb := w.create(LoadBalancerSpec{VIPSubnetID: engine.Some(w.subnet.ID)})
+	w.fake.set(maxTries - 1)
+	w.fake.hold = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.e.Run(ctx) })
+	<-w.fake.hold
+	cancel()
+	wg.Wait()
+	w.fake.hold = nil
+	w.settle(lb.ID)
+	w.do(func(tx *engine.Tx) error {
+		if lb, err := w.s.LoadBalancer(tx, project, lb.ID); err != nil || lb.Provisioning != Active {
+			t.Errorf("load balancer %+v, %v", lb, err)
+		}
+		return nil
+	})
 }
 
 func TestAddressesFollowTheFloatingIPs(t *testing.T) {

@@ -41,10 +41,13 @@ func (s *Service) portChanged(tx *engine.Tx, portID string) error {
 	return nil
 }
 
+// final reports whether a failure now is the last one; that the process ends is no failure.
+func final(ctx context.Context, t engine.Task) bool { return ctx.Err() == nil && t.Try >= maxTries-1 }
+
 // provision carries out a pending creation or update and settles it.
 func (s *Service) provision(ctx context.Context, t engine.Task) error {
 	found, err := s.apply(ctx, t.Key)
-	if err != nil && t.Try < maxTries-1 {
+	if err != nil && !final(ctx, t) {
 		return err
 	}
 	if err != nil {
@@ -66,7 +69,7 @@ func (s *Service) readdress(ctx context.Context, t engine.Task) error {
 		return err
 	}
 	_, err := s.apply(ctx, id)
-	if err == nil || t.Try < maxTries-1 {
+	if err == nil || !final(ctx, t) {
 		return err
 	}
 	klog.FromContext(ctx).Error(err, "Load balancer goes to ERROR", "loadBalancer", id)

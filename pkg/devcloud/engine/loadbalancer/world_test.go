@@ -23,7 +23,8 @@ const project = "p"
 type fake struct {
 	Null
 	mu      sync.Mutex
-	fail    int // so many more calls of Apply and Remove fail
+	fail    int           // so many more calls of Apply and Remove fail
+	hold    chan struct{} // not nil: Apply says here that it began, and ends with its context
 	applied int
 	health  map[string]balancer.Health
 }
@@ -42,6 +43,11 @@ func (f *fake) stumble() error {
 func (f *fake) Apply(ctx context.Context, cfg balancer.Config) error {
 	if err := f.stumble(); err != nil {
 		return err
+	}
+	if f.hold != nil {
+		f.hold <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	return f.Null.Apply(ctx, cfg)
 }

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 )
@@ -140,7 +141,7 @@ func (s *Service) UpdateFloatingIP(tx *engine.Tx, id string, naming Naming, to *
 	if err != nil {
 		return f, err
 	}
-	before := f.PortID
+	before := f
 	f.Standard = s.changed(naming.apply(f.Standard))
 	switch {
 	case to == nil:
@@ -154,11 +155,15 @@ func (s *Service) UpdateFloatingIP(tx *engine.Tx, id string, naming Naming, to *
 		}
 	}
 	s.floatingIPs.Put(tx, f)
-	for _, port := range []string{before, f.PortID} {
-		if port != "" && before != f.PortID {
-			if err := s.portChanged(tx, port); err != nil {
-				return f, err
-			}
+	if before.PortID == f.PortID && before.FixedIP == f.FixedIP {
+		return f, nil
+	}
+	for _, port := range slices.Compact([]string{before.PortID, f.PortID}) {
+		if port == "" {
+			continue
+		}
+		if err := s.portChanged(tx, port); err != nil {
+			return f, err
 		}
 	}
 	return f, nil

@@ -102,7 +102,8 @@ func TestFloatingIPs(t *testing.T) {
 		changed = append(changed, id)
 		return nil
 	})
-	p, q := w.port(PortSpec{}), w.port(PortSpec{})
+	p := w.port(PortSpec{})
+	q := w.port(PortSpec{FixedIPs: []FixedIP{{w.subnet.ID, ip("10.200.0.101")}, {w.subnet.ID, ip("10.200.0.50")}}})
 	f := w.float(p.ID)
 	if f.Address != ip("172.30.0.11") || f.FixedIP != p.FixedIPs[0].Address || f.Status() != "ACTIVE" || f.RouterID != w.router.ID {
 		t.Errorf("associated floating IP: %+v (the router's gateway has 172.30.0.10)", f)
@@ -141,10 +142,18 @@ func TestFloatingIPs(t *testing.T) {
 	if changed != nil {
 		t.Errorf("a new description concerned %v", changed)
 	}
+	w.do(func(tx *engine.Tx) error {
+		_, err := w.s.UpdateFloatingIP(tx, f.ID, Naming{}, &Association{PortID: q.ID, FixedIP: q.FixedIPs[1].Address})
+		return err
+	})
+	if diff := cmp.Diff([]string{q.ID}, changed); diff != "" {
+		t.Errorf("a move to another address of the port concerns it once (-want +got):\n%s", diff)
+	}
+	changed = nil
 	w.do(func(tx *engine.Tx) error { return w.s.DeletePort(tx, q.ID) })
 	w.do(func(tx *engine.Tx) error {
 		f, err := w.s.FloatingIP(tx, f.ID)
-		if f.PortID != "" || f.Status() != "DOWN" || f.FixedIP.IsValid() || f.Revision != 3 {
+		if f.PortID != "" || f.Status() != "DOWN" || f.FixedIP.IsValid() || f.Revision != 4 {
 			t.Errorf("after its port was deleted: %+v", f)
 		}
 		return err
