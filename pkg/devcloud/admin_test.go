@@ -226,7 +226,7 @@ func TestCountingLeftoversLeavesTheStateAlone(t *testing.T) {
 	}
 	err = first.Engine.Update(func(tx *engine.Tx) error {
 		spec := loadbalancer.LoadBalancerSpec{VIPSubnetID: engine.Some(first.network.Subnets(tx)[1].ID)}
-		spec.Tags = engine.Some([]string{"fairlead/cluster=uid-1"})
+		spec.Tags = engine.Some([]string{"fairlead/cluster=uid-1", "b", "c", "d", "e"})
 		_, err := first.loadBalancers.CreateLoadBalancer(tx, config.projectID("demo"), spec)
 		return err
 	})
