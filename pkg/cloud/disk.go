@@ -24,13 +24,16 @@ const (
 
 // Disk is a block device that outlives the instances it is attached to.
 type Disk struct {
-	ID          string
-	Name        string
-	SizeGiB     int64
-	Type        string
-	Zone        string
-	State       DiskState
-	RawState    string // the provider's own word, for messages
+	ID       string
+	Name     string
+	SizeGiB  int64
+	Type     string
+	Zone     string
+	State    DiskState
+	RawState string // the provider's own word, for messages
+	// Repair is the command with which the cloud's operator ends State if it lasts although nothing is under way any
+	// more; empty when State is in order or no command is known. For messages.
+	Repair      string
 	Multiattach bool
 	// Metadata carries identity: it is part of the creating request.
 	Metadata    map[string]string

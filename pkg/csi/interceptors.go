@@ -79,6 +79,20 @@ func coded(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.U
 	return resp, nil
 }
 
+// earlyAtMost is how long before its caller's deadline a call ends at the latest.
+const earlyAtMost = time.Second
+
+// early ends a call a little before its caller gives up, who would otherwise never read why it took too long: in which
+// state the disk is, and what its operator can do.
+func early(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(earlyAtMost, time.Until(deadline)/10)))
+		defer cancel()
+	}
+	return handler(ctx, req)
+}
+
 // inFlight are the volumes that the controller service works on. The node service, where a call may go on after its
 // caller has left, has locks of its own.
 type inFlight struct {

@@ -42,7 +42,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{grpc: grpc.NewServer(grpc.ChainUnaryInterceptor(measure, logged, coded, (&inFlight{}).exclusive))}
+	s := &Server{grpc: grpc.NewServer(grpc.ChainUnaryInterceptor(measure, logged, coded, early, (&inFlight{}).exclusive))}
 	csi.RegisterIdentityServer(s.grpc, o.Identity)
 	if o.Controller != nil {
 		csi.RegisterControllerServer(s.grpc, o.Controller)

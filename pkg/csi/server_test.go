@@ -163,6 +163,20 @@ func waitFor(t *testing.T, what func() bool) {
 	}
 }
 
+// The caller's own timer ends with the deadline: an answer that came only then would never be read, and the event on the
+// pod would say "context deadline exceeded" and nothing else.
+func TestWhyACallTookTooLongReachesTheCaller(t *testing.T) {
+	m := cloudtest.NewMemory(cloudtest.MemoryOptions{Instances: []cloud.Instance{{ID: inst1}}})
+	m.PutDisk(cloud.Disk{ID: "v1", State: cloud.DiskAttaching, RawState: "reserved", Repair: "repair v1"})
+	client := csi.NewControllerClient(serve(t, ServerOptions{Controller: NewController(m, ControllerOptions{ClusterID: "c1"})}).conn)
+	for range 5 { // a race would not be lost every time
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		_, err := client.ControllerPublishVolume(ctx, &csi.ControllerPublishVolumeRequest{VolumeId: "v1", NodeId: inst1, VolumeCapability: writer})
+		cancel()
+		wantCode(t, err, codes.DeadlineExceeded, `still "reserved"`, "repair v1")
+	}
+}
+
 func TestAStoppingServerFinishesTheCallsUnderWay(t *testing.T) {
 	svc := newSlow()
 	s := serve(t, ServerOptions{Controller: svc})

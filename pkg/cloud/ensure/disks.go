@@ -115,8 +115,11 @@ func (d *Disks) look(ctx context.Context, op operation) (disk cloud.Disk, next s
 	next, err = op.decide(disk, found)
 	if err == nil && next == stepWait {
 		waited = true
-		disk, err = d.observer.Await(ctx, "", op.id, settled(op, &found))
-		if err != nil {
+		first := disk
+		if disk, err = d.observer.Await(ctx, "", op.id, settled(op, &found)); err != nil {
+			if disk.ID == "" { // the wait ended before its first answer
+				disk = first
+			}
 			return disk, stepWait, waited, unfinished(op, disk, err)
 		}
 		next, err = op.decide(disk, found)
@@ -153,8 +156,12 @@ func unfinished(op operation, disk cloud.Disk, err error) error {
 	if disk.ID == "" {
 		return fmt.Errorf("%s %s%s: %w", op.name, op.id, op.given, err)
 	}
-	return fmt.Errorf("%s %s%s: the disk is still %q (if it stays so, the cloud has lost the operation, "+
-		"and its operator must reset the disk's state): %w", op.name, op.id, op.given, disk.RawState, err)
+	advice := "its operator must reset the disk's state"
+	if disk.Repair != "" {
+		advice = "its operator finds out which instance really has the disk, and then may run: " + disk.Repair
+	}
+	return fmt.Errorf("%s %s%s: %w: the disk is still %q; if it stays so, the cloud has lost the operation, and %s",
+		op.name, op.id, op.given, err, disk.RawState, advice)
 }
 
 // Get reads a disk from the cloud.

@@ -52,10 +52,12 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-func wantError(t *testing.T, err, kind error, says string) {
+func wantError(t *testing.T, err, kind error, says ...string) {
 	t.Helper()
-	if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), says) {
-		t.Fatalf("error %v, want %v that says %q", err, kind, says)
+	for _, s := range says {
+		if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), s) {
+			t.Fatalf("error %v, want %v that says %q", err, kind, s)
+		}
 	}
 }
 
@@ -193,10 +195,10 @@ func TestCreated(t *testing.T) {
 	t.Run("never deletes a disk that failed after it had been made", func(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			grown := disk(cloud.DiskError)
-			grown.RawState, grown.Metadata[MetadataVolume] = "error_extending", "pvc-1"
+			grown.RawState, grown.Repair, grown.Metadata[MetadataVolume] = "error_extending", "repair d1", "pvc-1"
 			m.PutDisk(grown)
 			_, err := d.Created(t.Context(), spec)
-			wantError(t, err, cloud.ErrFailed, "error_extending")
+			wantError(t, err, cloud.ErrFailed, "error_extending", "run: repair d1")
 			if n := len(m.Disks()); n != 1 {
 				t.Errorf("%d disks", n)
 			}
@@ -270,11 +272,11 @@ func TestAttached(t *testing.T) {
 	t.Run("stuck in attaching ends with the context and says what to do", func(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			stuck := disk(cloud.DiskAttaching)
-			stuck.RawState = "reserved"
+			stuck.RawState, stuck.Repair = "reserved", "repair d1"
 			m.PutDisk(stuck)
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 			defer cancel()
-			wantError(t, d.Attached(ctx, "d1", "i1", false), context.DeadlineExceeded, `still "reserved" (if it stays so`)
+			wantError(t, d.Attached(ctx, "d1", "i1", false), context.DeadlineExceeded, `still "reserved"; if it stays so`, "run: repair d1")
 			m.PutDisk(disk(cloud.DiskAvailable)) // the operator did it
 			ok(t, d.Attached(t.Context(), "d1", "i1", false))
 		})

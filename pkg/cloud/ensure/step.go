@@ -124,8 +124,15 @@ func missing(op, diskID string) error {
 }
 
 func failed(op string, d cloud.Disk) error {
-	return &cloud.Error{Kind: cloud.ErrFailed, Op: op, Object: d.ID, Message: fmt.Sprintf(
-		"the disk is %q; it cannot be used until the cloud's operator has repaired it", d.RawState)}
+	message := fmt.Sprintf("the disk is %q", d.RawState)
+	switch {
+	case d.State == cloud.DiskDeleting:
+	case d.Repair == "":
+		message += "; it cannot be used until the cloud's operator has repaired it"
+	default:
+		message += "; it cannot be used until the cloud's operator has made sure that it is whole and run: " + d.Repair
+	}
+	return &cloud.Error{Kind: cloud.ErrFailed, Op: op, Object: d.ID, Message: message}
 }
 
 // instances names those that the disk is attached to.

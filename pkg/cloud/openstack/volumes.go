@@ -14,19 +14,21 @@ import (
 
 // volume is what we read of a Cinder volume.
 type volume struct {
-	ID               string            `json:"id"`
-	Name             string            `json:"name"`
-	Size             int64             `json:"size"`
-	VolumeType       string            `json:"volume_type"`
-	AvailabilityZone string            `json:"availability_zone"`
-	Status           string            `json:"status"`
-	Multiattach      bool              `json:"multiattach"`
-	Metadata         map[string]string `json:"metadata"`
-	CreatedAt        string            `json:"created_at"`
-	Attachments      []struct {
-		ServerID string `json:"server_id"`
-		Device   string `json:"device"`
-	} `json:"attachments"`
+	ID               string             `json:"id"`
+	Name             string             `json:"name"`
+	Size             int64              `json:"size"`
+	VolumeType       string             `json:"volume_type"`
+	AvailabilityZone string             `json:"availability_zone"`
+	Status           string             `json:"status"`
+	Multiattach      bool               `json:"multiattach"`
+	Metadata         map[string]string  `json:"metadata"`
+	CreatedAt        string             `json:"created_at"`
+	Attachments      []volumeAttachment `json:"attachments"`
+}
+
+type volumeAttachment struct {
+	ServerID string `json:"server_id"`
+	Device   string `json:"device"`
 }
 
 // diskStates translates Cinder's words. The error states are found by their prefix.
@@ -59,10 +61,35 @@ func diskState(status string) cloud.DiskState {
 	return cloud.DiskUnknown // maintenance, awaiting-transfer, what is new: it does not end by itself
 }
 
+// repair is the administrator's command for a volume that Cinder has forgotten in a state. It leads to the state from
+// which our own next request goes on: a detach that got lost is asked for again, and never taken for done, because the
+// hypervisor may still have the disk.
+func (v volume) repair() string {
+	state := "available --detached"
+	if len(v.Attachments) > 0 {
+		state = "in-use --attached"
+	}
+	switch diskState(v.Status) {
+	case cloud.DiskAvailable:
+		if len(v.Attachments) == 0 {
+			return ""
+		}
+	case cloud.DiskAttached:
+		if len(v.Attachments) > 0 {
+			return ""
+		}
+	case cloud.DiskCreating, cloud.DiskDeleting:
+		state = "error"
+	case cloud.DiskBusy, cloud.DiskUnknown:
+		return "" // it may take hours, or be somebody's intention
+	}
+	return "openstack volume set --state " + state + " " + v.ID
+}
+
 func (v volume) disk() cloud.Disk {
 	d := cloud.Disk{
 		ID: v.ID, Name: v.Name, SizeGiB: v.Size, Type: v.VolumeType, Zone: v.AvailabilityZone,
-		State: diskState(v.Status), RawState: v.Status, Multiattach: v.Multiattach, Metadata: v.Metadata,
+		State: diskState(v.Status), RawState: v.Status, Repair: v.repair(), Multiattach: v.Multiattach, Metadata: v.Metadata,
 	}
 	// Cinder's times have no zone and mean UTC; one that does not parse is left out.
 	d.CreatedAt, _ = time.Parse("2006-01-02T15:04:05.999999", v.CreatedAt)

@@ -72,6 +72,40 @@ func TestDiskStates(t *testing.T) {
 	}
 }
 
+func TestADiskThatIsOnItsWayComesWithTheOperatorsCommandShouldItStayThere(t *testing.T) {
+	attached := []volumeAttachment{{ServerID: serverID}}
+	for name, tc := range map[string]struct {
+		volume volume
+		want   string // after "openstack volume set --state "
+	}{
+		"at rest":                                  {volume{Status: "available"}, ""},
+		"in use":                                   {volume{Status: "in-use", Attachments: attached}, ""},
+		"reserved for nobody":                      {volume{Status: "reserved"}, "available --detached"},
+		"attaching":                                {volume{Status: "attaching"}, "available --detached"},
+		"detaching, so that we detach once more":   {volume{Status: "detaching", Attachments: attached}, "in-use --attached"},
+		"extending while in use":                   {volume{Status: "extending", Attachments: attached}, "in-use --attached"},
+		"an extension that failed":                 {volume{Status: "error_extending"}, "available --detached"},
+		"creating, so that we clear it away":       {volume{Status: "creating"}, "error"},
+		"deleting, so that we delete once more":    {volume{Status: "deleting"}, "error"},
+		"available, but shown as attached":         {volume{Status: "available", Attachments: attached}, "in-use --attached"},
+		"in use by nobody":                         {volume{Status: "in-use"}, "available --detached"},
+		"a backup, which may take hours":           {volume{Status: "backing-up"}, ""},
+		"something that we do not know":            {volume{Status: "awaiting-transfer"}, ""},
+		"in use by a bare host, which is not ours": {volume{Status: "in-use", Attachments: []volumeAttachment{{}}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.volume.ID = volumeID
+			want := ""
+			if tc.want != "" {
+				want = "openstack volume set --state " + tc.want + " " + volumeID
+			}
+			if got := tc.volume.disk().Repair; got != want {
+				t.Errorf("repaired by %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestListDisksFollowsPagesAndFiltersWhatTheCloudDidNot(t *testing.T) {
 	f := newFakeCloud(t)
 	page := func(next string, names ...string) http.Handler {
