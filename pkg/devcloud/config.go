@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api/admin"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/loadbalancer"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
 )
@@ -186,7 +187,7 @@ func (c *Config) Validate() error {
 	case c.StateDir != "" && !filepath.IsAbs(c.StateDir):
 		wrong("stateDir", "%q is no absolute path", c.StateDir)
 	}
-	if _, err := c.Times.Resolve(); err != nil {
+	if _, err := c.Times.Over(engine.Times{Default: engine.DefaultTime}); err != nil {
 		wrong("times", "%v", err)
 	}
 	c.validateIdentity(wrong)

@@ -53,7 +53,7 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	times, err := config.Times.Resolve()
+	times, err := config.Times.Over(engine.Times{Default: engine.DefaultTime})
 	if err != nil {
 		return nil, err
 	}

@@ -60,11 +60,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Let the mux tell 404 from 405, then say it in the service's own words.
 	probe := httptest.NewRecorder()
 	s.mux.ServeHTTP(probe, r)
-	if allow := probe.Header().Get("Allow"); allow != "" {
-		w.Header().Set("Allow", allow)
-	}
 	s.route(func(*Request) (int, any, error) {
-		return 0, nil, Errorf(probe.Code, "The resource could not be found.")
+		if probe.Code == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", probe.Header().Get("Allow"))
+			return 0, nil, Errorf(probe.Code, "The method %s is not allowed for this resource.", r.Method)
+		}
+		return 0, nil, Errorf(http.StatusNotFound, "The resource could not be found.")
 	}, true).ServeHTTP(w, r)
 }
 

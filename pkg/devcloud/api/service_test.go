@@ -110,7 +110,7 @@ func TestEveryServiceRefusesInItsOwnWords(t *testing.T) {
 		{"an unknown path is a 404", Compute, "GET", "/nothing", "", 404,
 			`{"itemNotFound":{"code":404,"message":"The resource could not be found."}}`},
 		{"a wrong method is a 405", Compute, "PUT", "/things", "", 405,
-			`{"badMethod":{"code":405,"message":"The resource could not be found."}}`},
+			`{"badMethod":{"code":405,"message":"The method PUT is not allowed for this resource."}}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

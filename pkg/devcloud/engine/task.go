@@ -61,6 +61,9 @@ func (e *Engine) Times() Times {
 // Handle registers the handler of a kind of task.
 func (e *Engine) Handle(kind string, h Handler) { e.handlers[kind] = h }
 
+// Handles reports whether there is a handler for that kind of task.
+func (e *Engine) Handles(kind string) bool { return e.handlers[kind] != nil }
+
 // Schedule adds a task, due after its kind's operation time. args must marshal to JSON; read it with Task.Decode.
 func (e *Engine) Schedule(tx *Tx, kind, key string, args any) error {
 	return e.ScheduleIn(tx, e.times.of(kind), kind, key, args)

@@ -4,8 +4,12 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
@@ -32,11 +36,14 @@ type Options struct {
 	RevokeTokens func() error
 }
 
-type service struct{ Options }
+type service struct {
+	Options
+	changing sync.Mutex // held while the times are read, changed and set
+}
 
 // New serves the routes below /admin, which the caller strips.
 func New(opts Options) http.Handler {
-	s := service{opts}
+	s := &service{Options: opts}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(r *http.Request) (any, error){
 		"GET /calls":          s.calls,
@@ -65,23 +72,23 @@ func New(opts Options) http.Handler {
 	return mux
 }
 
-func (s service) calls(r *http.Request) (any, error) {
+func (s *service) calls(r *http.Request) (any, error) {
 	mark := 0
 	if text := r.URL.Query().Get("since"); text != "" {
 		var err error
 		if mark, err = strconv.Atoi(text); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("since: %w", err)
 		}
 	}
 	counts, err := s.Core.Calls.Since(mark)
 	return map[string]any{"calls": counts}, err
 }
 
-func (s service) mark(*http.Request) (any, error) {
+func (s *service) mark(*http.Request) (any, error) {
 	return map[string]any{"mark": s.Core.Calls.Mark()}, nil
 }
 
-func (s service) faults(*http.Request) (any, error) {
+func (s *service) faults(*http.Request) (any, error) {
 	return map[string]any{"faults": s.Core.Faults.List()}, nil
 }
 
@@ -91,7 +98,7 @@ func decode(r *http.Request, into any) error {
 	return d.Decode(into)
 }
 
-func (s service) addFault(r *http.Request) (any, error) {
+func (s *service) addFault(r *http.Request) (any, error) {
 	var f api.Fault
 	if err := decode(r, &f); err != nil {
 		return nil, err
@@ -99,61 +106,68 @@ func (s service) addFault(r *http.Request) (any, error) {
 	return s.Core.Faults.Add(f)
 }
 
-func (s service) clearFaults(*http.Request) (any, error) {
+func (s *service) clearFaults(*http.Request) (any, error) {
 	s.Core.Faults.Remove("")
 	return map[string]any{}, nil
 }
 
-func (s service) removeFault(r *http.Request) (any, error) {
+func (s *service) removeFault(r *http.Request) (any, error) {
 	return map[string]any{"removed": s.Core.Faults.Remove(r.PathValue("id"))}, nil
 }
 
-func (s service) violations(*http.Request) (any, error) {
-	all := s.Engine.Violations()
-	if all == nil {
-		all = []engine.Violation{}
+// violations lists the safety violations; ?since=2026-01-02T15:04:05Z only those from that time on.
+func (s *service) violations(r *http.Request) (any, error) {
+	var since time.Time
+	if text := r.URL.Query().Get("since"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, fmt.Errorf("since: %w", err)
+		}
 	}
-	return map[string]any{"violations": all}, nil
+	seen := []engine.Violation{} // an empty list, not null
+	for _, v := range s.Engine.Violations() {
+		if !v.At.Before(since) {
+			seen = append(seen, v)
+		}
+	}
+	return map[string]any{"violations": seen}, nil
 }
 
 // Times is the JSON of GET and PUT /admin/times.
 type Times struct {
-	Profile string                  `json:"profile,omitempty"` // PUT only: where to start from
+	Profile string                  `json:"profile,omitempty"` // PUT only: where to start from instead of what is in force
 	Default *api.Duration           `json:"default,omitempty"`
 	Kinds   map[string]api.Duration `json:"kinds,omitempty"`
 }
 
-// Resolve makes the engine's times of it: the profile (or "default") with what is given on top.
-func (t Times) Resolve() (engine.Times, error) {
-	name := t.Profile
-	if name == "" {
-		name = engine.Profiles[0]
-	}
-	base, ok := engine.Profile(name)
-	if !ok {
-		return base, &unknownProfile{name}
+// Over makes the engine's times of it: what is given, on top of the profile or, if none is named, of base.
+func (t Times) Over(base engine.Times) (engine.Times, error) {
+	if t.Profile != "" {
+		var ok bool
+		if base, ok = engine.Profile(t.Profile); !ok {
+			return base, fmt.Errorf("profile: %q is none of %s", t.Profile, strings.Join(engine.Profiles, ", "))
+		}
 	}
 	times := engine.Times{Default: base.Default, ByKind: map[string]time.Duration{}}
-	for kind, d := range base.ByKind {
-		times.ByKind[kind] = d
-	}
+	maps.Copy(times.ByKind, base.ByKind)
 	if t.Default != nil {
 		times.Default = time.Duration(*t.Default)
 	}
 	for kind, d := range t.Kinds {
 		times.ByKind[kind] = time.Duration(d)
 	}
+	if times.Default < 0 {
+		return base, fmt.Errorf("default: %s is negative", times.Default)
+	}
+	for kind, d := range times.ByKind {
+		if d < 0 {
+			return base, fmt.Errorf("kinds: %s: %s is negative", kind, d)
+		}
+	}
 	return times, nil
 }
 
-type unknownProfile struct{ name string }
-
-func (e *unknownProfile) Error() string {
-	known, _ := json.Marshal(engine.Profiles)
-	return "profile: " + strconv.Quote(e.name) + " is none of " + string(known)
-}
-
-func (s service) times(*http.Request) (any, error) {
+func (s *service) times(*http.Request) (any, error) {
 	now := s.Engine.Times()
 	def := api.Duration(now.Default)
 	view := Times{Default: &def, Kinds: map[string]api.Duration{}}
@@ -163,12 +177,19 @@ func (s service) times(*http.Request) (any, error) {
 	return view, nil
 }
 
-func (s service) setTimes(r *http.Request) (any, error) {
+func (s *service) setTimes(r *http.Request) (any, error) {
 	var in Times
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	times, err := in.Resolve()
+	for kind := range in.Kinds {
+		if !s.Engine.Handles(kind) {
+			return nil, fmt.Errorf("kinds: there are no operations of kind %q", kind)
+		}
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	times, err := in.Over(s.Engine.Times())
 	if err != nil {
 		return nil, err
 	}
@@ -176,8 +197,8 @@ func (s service) setTimes(r *http.Request) (any, error) {
 	return s.times(r)
 }
 
-func (s service) leftovers(r *http.Request) (any, error) {
+func (s *service) leftovers(r *http.Request) (any, error) {
 	return s.Count(r.URL.Query().Get("cluster")), nil
 }
 
-func (s service) revokeTokens(*http.Request) (any, error) { return map[string]any{}, s.RevokeTokens() }
+func (s *service) revokeTokens(*http.Request) (any, error) { return map[string]any{}, s.RevokeTokens() }
