@@ -45,7 +45,7 @@ demo: images ## A database on a Fairlead disk behind a Fairlead load balancer, m
 .PHONY: test
 test: packages lint ## The one test command: format, vet, lint, unit tests with -race, conformance, real file systems
 	go test -race -run '^$$' ./... >/dev/null # compile and link first: no compilation beside tests with deadlines
-	go test -race -p 1 -timeout 10m ./...
+	go test -race -count=1 -p 1 -timeout 10m ./...
 
 .PHONY: lint
 lint: ## Formatting, go vet, golangci-lint
