@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/fairlead-io/fairlead/tests/lab/layout"
 	"github.com/fairlead-io/fairlead/tests/scenario"
 )
 
@@ -147,25 +149,109 @@ func TestAWrongChartValueIsNamedByHelmAndChangesNothing(t *testing.T) {
 	}
 }
 
+// A key of the Secret other than clouds.yaml: the file is missing where the program looks for it.
+const otherKey = "cloud.yaml"
+
 func TestBadCredentialsAreExplainedInTheLogsFirstLine(t *testing.T) {
 	ctx := needLab(t)
 	for name, tc := range map[string]struct {
-		content string
-		words   []string
+		key, content string
+		words        []string
 	}{
-		"malformed clouds.yaml": {"clouds: [", []string{"clouds.yaml"}},
-		"missing entry":         {"clouds: {other: {auth: {auth_url: http://127.0.0.1:1/}}}", []string{"clouds.yaml", "fairlead-lab"}},
-		"missing auth_url":      {"clouds: {fairlead-lab: {auth: {username: x}}}", []string{"clouds.yaml", "auth_url"}},
+		"missing file":     {otherKey, "clouds: {}", []string{"/etc/fairlead/clouds.yaml"}},
+		"malformed file":   {"clouds.yaml", "clouds: [", []string{"/etc/fairlead/clouds.yaml"}},
+		"missing entry":    {"clouds.yaml", "clouds: {other: {auth: {auth_url: http://127.0.0.1:1/}}}", []string{"clouds.yaml", "fairlead-lab"}},
+		"missing auth_url": {"clouds.yaml", "clouds: {fairlead-lab: {auth: {username: x}}}", []string{"clouds.yaml", "auth_url"}},
 	} {
 		for _, chart := range []string{"fairlead-csi", "fairlead-ccm"} {
 			t.Run(strings.ReplaceAll(name, " ", "-")+"-"+chart, func(t *testing.T) {
 				ns := namespace(ctx, t)
-				apply(ctx, t, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: %s}\nstringData: {clouds.yaml: %q}\n", ns, tc.content))
+				apply(ctx, t, cloudSecret(ns, tc.key, tc.content))
 				apply(ctx, t, podWithBadCredentials(chart, ns))
 				firstLine(ctx, t, ns, "bad", tc.words)
 			})
 		}
 	}
+}
+
+func TestAReleaseWithBadCredentialsWorksOnceTheyAreCorrected(t *testing.T) {
+	ctx := needLab(t)
+	good, err := os.ReadFile(layout.CloudsYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chart, deployment := range map[string]string{"fairlead-csi": "fairlead-csi-controller", "fairlead-ccm": "fairlead-ccm"} {
+		t.Run(chart, func(t *testing.T) {
+			apply(ctx, t, cloudSecret(scenario.Namespace, "clouds.yaml", "clouds: ["))
+			if err := cluster.Upgrade(ctx, chart, "bad"); err != nil {
+				t.Fatal(err)
+			}
+			crashed := waitingPod(ctx, t, chart)
+			log, err := cluster.Kube.CoreV1().Pods(scenario.Namespace).GetLogs(crashed, &corev1.PodLogOptions{Container: container(chart)}).DoRaw(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line, _, _ := strings.Cut(string(log), "\n"); !strings.Contains(line, "/etc/fairlead/clouds.yaml") {
+				t.Errorf("the log's first line does not name the file:\n%s", log)
+			}
+			apply(ctx, t, cloudSecret(scenario.Namespace, "clouds.yaml", string(good)))
+			rolledOut(ctx, t, deployment)
+			if err := cluster.Upgrade(ctx, chart, "cloud"); err != nil {
+				t.Fatal(err)
+			}
+			rolledOut(ctx, t, deployment)
+		})
+	}
+}
+
+func container(chart string) string {
+	return map[string]string{"fairlead-csi": "controller", "fairlead-ccm": "ccm"}[chart]
+}
+
+// waitingPod waits until a pod of the chart has a container that ended and is to be started again, and returns its name.
+func waitingPod(ctx context.Context, t *testing.T, chart string) string {
+	t.Helper()
+	var name string
+	err := scenario.Until(ctx, "a crashed pod of "+chart, time.Minute, func(ctx context.Context) (bool, string, error) {
+		pods, err := cluster.Kube.CoreV1().Pods(scenario.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + chart})
+		if err != nil {
+			return false, "", err
+		}
+		for _, p := range pods.Items {
+			for _, c := range p.Status.ContainerStatuses {
+				if c.State.Waiting != nil && c.RestartCount > 0 {
+					name = p.Name
+					return true, "", nil
+				}
+			}
+		}
+		return false, fmt.Sprintf("%d pods, none crashed", len(pods.Items)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// rolledOut waits until the Deployment runs its newest template and nothing else.
+func rolledOut(ctx context.Context, t *testing.T, deployment string) {
+	t.Helper()
+	err := scenario.Until(ctx, "Deployment "+deployment+" rolled out", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
+		d, err := cluster.Kube.AppsV1().Deployments(scenario.Namespace).Get(ctx, deployment, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		s := d.Status
+		done := s.ObservedGeneration >= d.Generation && s.UpdatedReplicas == 1 && s.AvailableReplicas == 1 && s.Replicas == 1
+		return done, fmt.Sprintf("%+v", s), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cloudSecret(ns, key, content string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: %s}\nstringData: {%s: %q}\n", ns, key, content)
 }
 
 // podWithBadCredentials is the controller of a chart as its Deployment starts it, alone in a pod.

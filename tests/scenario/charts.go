@@ -64,9 +64,10 @@ func (c *Cluster) InstallChart(ctx context.Context, chart, values string) error 
 		"--namespace", Namespace, "--values", "-", "--wait", "--timeout", "3m")
 }
 
-// Uninstall removes both charts and waits for their pods' end.
-func (c *Cluster) Uninstall(ctx context.Context) error {
-	return c.helm(ctx, "", "uninstall", "fairlead-csi", "fairlead-ccm", "--namespace", Namespace, "--ignore-not-found", "--wait", "--timeout", "2m")
+// Upgrade points a chart's release at the Secret with that name and does not wait for its pods.
+func (c *Cluster) Upgrade(ctx context.Context, chart, secret string) error {
+	return c.helm(ctx, "", "upgrade", chart, filepath.Join(c.Root, "charts", chart),
+		"--namespace", Namespace, "--reuse-values", "--set", "cloud.existingSecret="+secret)
 }
 
 // Installed waits until the cloud-controller-manager has initialized every node and the driver is registered on each.
