@@ -119,7 +119,11 @@ func (d *Disks) usable(ctx context.Context, disk cloud.Disk, kind string) (cloud
 			return disk, unfinished(operation{name: "create disk", id: id}, disk, err)
 		}
 	}
-	if disk.State != cloud.DiskError {
+	switch disk.State {
+	case cloud.DiskError:
+	case cloud.DiskDeleting: // somebody was faster than the cluster
+		return disk, failed("create disk", disk)
+	default:
 		return disk, nil
 	}
 	err := failed("create disk", disk)

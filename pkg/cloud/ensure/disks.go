@@ -90,8 +90,8 @@ func (d *Disks) pursue(ctx context.Context, op operation, first bool) (cloud.Dis
 			return disk, fmt.Errorf("%w (after: %w)", err, refused)
 		case next == stepDone:
 			return disk, nil
-		case errors.Is(refused, cloud.ErrNotFound) && !waited:
-			// The disk is there and as before: it is the other party that the cloud does not find.
+		case (errors.Is(refused, cloud.ErrNotFound) || errors.Is(refused, cloud.ErrInvalid)) && !waited:
+			// The disk is there and as before: it is the other party that the cloud does not find, or the request itself.
 			return disk, refused
 		}
 	}
@@ -99,9 +99,10 @@ func (d *Disks) pursue(ctx context.Context, op operation, first bool) (cloud.Dis
 }
 
 // worthALook reports whether a failed request may have succeeded all the same, now or earlier, or may succeed later.
+// ErrInvalid is what a cloud says of a request that asks for what it has done meanwhile.
 func worthALook(err error) bool {
 	return errors.Is(err, cloud.ErrConflict) || errors.Is(err, cloud.ErrBusy) || errors.Is(err, cloud.ErrNotFound) ||
-		errors.Is(err, cloud.ErrOutcomeUnknown)
+		errors.Is(err, cloud.ErrInvalid) || errors.Is(err, cloud.ErrOutcomeUnknown)
 }
 
 // look reads the disk and, while something stands in the way, waits for it to go. The step it returns is done or
@@ -151,8 +152,12 @@ func settled(op operation, found *bool) observe.Done[cloud.Disk] {
 	}
 }
 
-// unfinished says of a wait that ended too early in which state the disk is, and what to do if it stays there.
+// unfinished says of a wait that ended too early in which state the disk is, and what to do if it stays there. Whatever
+// ended it, a lost right to read the disk say, the operation itself goes on: its outcome is unknown.
 func unfinished(op operation, disk cloud.Disk, err error) error {
+	if !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w: %w", cloud.ErrOutcomeUnknown, err)
+	}
 	if disk.ID == "" {
 		return fmt.Errorf("%s %s%s: %w", op.name, op.id, op.given, err)
 	}
@@ -171,7 +176,8 @@ func (d *Disks) Get(ctx context.Context, id string) (cloud.Disk, error) {
 
 // Attached attaches the disk to the instance and waits until it is. A disk that is attached elsewhere is
 // cloud.ErrConflict, multiattach or not: whoever asks for one instance means one. The cloud itself refuses a second
-// attachment unless the disk is multiattach; for such a disk say so, and it is looked at before the request is sent.
+// attachment unless the disk is multiattach; for such a disk say so, and it is looked at before the request is sent. If
+// nobody knew and the cloud made a second attachment, it is ErrConflict until the first has gone.
 // cloud.ErrNotFound when disk or instance do not exist, cloud.ErrExhausted when the instance is full, cloud.ErrFailed
 // when the cloud gave up; then it may be tried again.
 func (d *Disks) Attached(ctx context.Context, diskID, instanceID string, multiattach bool) error {

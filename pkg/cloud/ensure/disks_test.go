@@ -204,6 +204,25 @@ func TestCreated(t *testing.T) {
 			}
 		})
 	})
+	t.Run("does not take an unreadable disk for a creation that ended", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.FailNext(cloudtest.OpGetDisk, 1, cloudtest.Before, cloud.ErrUnauthorized)
+			_, err := d.Created(t.Context(), spec)
+			wantError(t, err, cloud.ErrOutcomeUnknown, "create disk", "unauthorized")
+			ok(t, second(d.Created(t.Context(), spec)))
+		})
+	})
+	t.Run("never answers success for a disk that is being deleted", func(t *testing.T) {
+		inCloud(t, 4*time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			time.AfterFunc(time.Second, func() {
+				made := m.Disks()[0]
+				made.State, made.RawState = cloud.DiskDeleting, "deleting"
+				m.PutDisk(made)
+			})
+			_, err := d.Created(t.Context(), spec)
+			wantError(t, err, cloud.ErrFailed, `"deleting"`)
+		})
+	})
 	t.Run("of two disks with the same identity keeps the first", func(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			for i, id := range []string{"late", "first"} {
@@ -267,6 +286,18 @@ func TestAttached(t *testing.T) {
 			if n := m.Count(cloudtest.OpAttachDisk); n != 0 {
 				t.Errorf("%d requests", n)
 			}
+		})
+	})
+	t.Run("to a second instance, which the cloud allowed because nobody had said multiattach, is no success", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			shared := disk(cloud.DiskAttached, "i2")
+			shared.Multiattach = true
+			m.PutDisk(shared)
+			for range 2 {
+				wantError(t, d.Attached(t.Context(), "d1", "i1", false), cloud.ErrConflict, "attached to instance i2;")
+			}
+			ok(t, d.Detached(t.Context(), "d1", "i2"))
+			ok(t, d.Attached(t.Context(), "d1", "i1", false))
 		})
 	})
 	t.Run("stuck in attaching ends with the context and says what to do", func(t *testing.T) {
@@ -353,12 +384,47 @@ func TestDeleted(t *testing.T) {
 	})
 }
 
+// lateExtend is a cloud in which the first request to extend a disk is lost on the way, and arrives before the second.
+type lateExtend struct {
+	*cloudtest.Memory
+	requests int
+}
+
+func (l *lateExtend) ExtendDisk(ctx context.Context, id string, sizeGiB int64) error {
+	if l.requests++; l.requests == 1 {
+		return &cloud.Error{Kind: cloud.ErrOutcomeUnknown, Op: "extend disk", Object: id}
+	}
+	late := disk(cloud.DiskAvailable)
+	late.SizeGiB = sizeGiB
+	l.PutDisk(late)
+	return l.Memory.ExtendDisk(ctx, id, sizeGiB)
+}
+
 func TestExtended(t *testing.T) {
 	t.Run("reports an extension that the cloud gave up", func(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			m.PutDisk(disk(cloud.DiskAttached, "i1"))
 			m.FailWork(cloudtest.OpExtendDisk, 1)
 			wantError(t, second(d.Extended(t.Context(), "d1", 2)), cloud.ErrFailed, "error_extending")
+		})
+	})
+	t.Run("succeeds when a request with a lost answer took effect only during the second", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, _ *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			got := must[cloud.Disk](t)(NewDisks(&lateExtend{Memory: m}, "c1").Extended(t.Context(), "d1", 2))
+			if got.SizeGiB != 2 {
+				t.Errorf("%d GiB", got.SizeGiB)
+			}
+		})
+	})
+	t.Run("that the cloud refuses is refused", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			m.FailNext(cloudtest.OpExtendDisk, 9, cloudtest.Before, cloud.ErrInvalid)
+			wantError(t, second(d.Extended(t.Context(), "d1", 2)), cloud.ErrInvalid, "d1")
+			if n := m.Count(cloudtest.OpExtendDisk); n != 1 {
+				t.Errorf("%d requests", n)
+			}
 		})
 	})
 	t.Run("of a missing disk is not found", func(t *testing.T) {

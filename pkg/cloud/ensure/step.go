@@ -2,6 +2,7 @@ package ensure
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
@@ -24,12 +25,14 @@ func attachStep(d cloud.Disk, found bool, diskID, instanceID string) (step, erro
 	case cloud.DiskAvailable:
 		return stepRequest, nil
 	case cloud.DiskAttached:
+		others := d
+		others.Attachments = slices.DeleteFunc(slices.Clone(d.Attachments), func(a cloud.Attachment) bool { return a.InstanceID == instanceID })
 		switch {
+		case len(others.Attachments) > 0: // even if it is attached here too: a file system on two machines is destroyed
+			return stepDone, &cloud.Error{Kind: cloud.ErrConflict, Op: "attach disk", Object: d.ID, Message: fmt.Sprintf(
+				"it is attached to instance %s; %s can use it once it has left", instances(others), instanceID)}
 		case d.AttachedTo(instanceID):
 			return stepDone, nil
-		case len(d.Attachments) > 0:
-			return stepDone, &cloud.Error{Kind: cloud.ErrConflict, Op: "attach disk", Object: d.ID, Message: fmt.Sprintf(
-				"it is attached to instance %s; it can be attached to %s once it has left", instances(d), instanceID)}
 		}
 		return stepWait, nil // the attachment is not shown yet
 	case cloud.DiskError, cloud.DiskDeleting:
