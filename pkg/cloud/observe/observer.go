@@ -184,12 +184,15 @@ func (o *Observer[T]) poll(ctx context.Context) {
 	}
 	o.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	pollCtx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	answers := o.read(ctx, ids)
+	answers := o.read(pollCtx, ids)
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if ctx.Err() != nil {
+		return // all who waited have left; whoever waits now has a loop of their own
+	}
 	for _, w := range present {
 		if _, waits := o.waiters[w]; waits {
 			o.tell(w, asked, answers[w.id])

@@ -286,6 +286,30 @@ func TestTheErrorNamesTheCloudsLastTrouble(t *testing.T) {
 	})
 }
 
+func TestALoopThatHasEndedTellsThoseWhoCameAfterItNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shop{delay: time.Second}
+		o := newObserver(s)
+		s.put("a", 0)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		done := make(chan struct{})
+		start := time.Now()
+		go func() {
+			defer close(done)
+			if _, err := o.Await(t.Context(), "", "a", ready); err != nil {
+				t.Error(err)
+			}
+		}()
+		time.Sleep(400 * time.Millisecond)
+		o.poll(ended) // of the loop of earlier waiters
+		<-done
+		if took := time.Since(start); took > finestStep+s.delay {
+			t.Errorf("answered after %v: the ended loop's failure counted", took)
+		}
+	})
+}
+
 func TestAPollThatWasSentBeforeAWaitDoesNotAnswerIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shop{delay: time.Second}
