@@ -288,24 +288,14 @@ func TestTheErrorNamesTheCloudsLastTrouble(t *testing.T) {
 
 func TestALoopThatHasEndedTellsThoseWhoCameAfterItNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &shop{delay: time.Second}
-		o := newObserver(s)
-		s.put("a", 0)
+		o := newObserver(&shop{things: map[string]thing{"a": {id: "a"}}, delay: time.Second})
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		done := make(chan struct{})
-		start := time.Now()
-		go func() {
-			defer close(done)
-			if _, err := o.Await(t.Context(), "", "a", ready); err != nil {
-				t.Error(err)
-			}
-		}()
-		time.Sleep(400 * time.Millisecond)
-		o.poll(ended) // of the loop of earlier waiters
-		<-done
-		if took := time.Since(start); took > finestStep+s.delay {
-			t.Errorf("answered after %v: the ended loop's failure counted", took)
+		time.AfterFunc(400*time.Millisecond, func() { o.poll(ended) }) // of the loop of earlier waiters
+		ctx, cancel := context.WithTimeout(t.Context(), 450*time.Millisecond)
+		defer cancel()
+		if _, err := o.Await(ctx, "", "a", ready); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			t.Errorf("got %v: the ended loop's failure is taken for the cloud's", err)
 		}
 	})
 }
