@@ -68,7 +68,7 @@ func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
 	cmd.Use = "fairlead-ccm"
 	cmd.Long = "fairlead-ccm tells Kubernetes the truth about the cloud's instances behind its nodes, and makes load\n" +
 		"balancers for its Services of type LoadBalancer. The cloud's credentials are read from --cloud-config, a\n" +
-		"clouds.yaml."
+		"clouds.yaml or a cloud.conf; without it, from the usual places of clouds.yaml."
 	cmd.SilenceUsage = true
 	cmd.PreRunE = a.open
 	run := cmd.RunE
