@@ -127,6 +127,9 @@ type AddressDevices struct {
 type Hypervisor struct {
 	Command []string     `json:"command,omitempty"`
 	Timeout api.Duration `json:"timeout,omitempty"` // default 2m
+	// PowerSync is how often is asked whether the nodes still run (default 10s; negative: never). A node that died by
+	// itself becomes SHUTOFF then; Nova takes minutes for that (sync_power_state_interval).
+	PowerSync api.Duration `json:"powerSync,omitempty"`
 }
 
 // DefaultConfig is a small cloud for one project on 127.0.0.1.

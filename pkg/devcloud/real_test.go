@@ -24,6 +24,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/compute"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
@@ -244,6 +245,7 @@ echo "$1 $input" >> "$(dirname "$0")/log"
 case $1 in
 start) [ ! -e "$(dirname "$0")/broken" ] || { echo "no power" >&2; exit 1; }; touch "$dir/on"; echo '{}' ;;
 stop) rm -f "$dir/on" ;;
+status) [ -e "$dir/on" ] || exit 3 ;;
 esac
 `
 
@@ -254,7 +256,9 @@ func TestAServerMayBeANodeOfTheLab(t *testing.T) {
 	if err := os.WriteFile(script, []byte(nodeScript), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cloud := startReal(t, func(c *Config) { c.Hypervisor.Command = []string{script} })
+	cloud := startReal(t, func(c *Config) {
+		c.Hypervisor.Command, c.Hypervisor.PowerSync = []string{script}, api.Duration(20*time.Millisecond)
+	})
 	c := connect(t, cloud.URL)
 	s := c.newServer(t, "n1", map[string]string{compute.NodeKey: "true"})
 	on := filepath.Join(cloud.config.StateDir, "servers", s.ID, "disk", "on")
@@ -276,6 +280,14 @@ func TestAServerMayBeANodeOfTheLab(t *testing.T) {
 	if !runs() {
 		t.Error("not started again")
 	}
+	if err := os.Remove(on); err != nil {
+		t.Fatal(err)
+	}
+	c.serverIs(t, s.ID, "SHUTOFF") // it died by itself
+	if err := servers.Start(t.Context(), c.compute, s.ID).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	c.serverIs(t, s.ID, "ACTIVE")
 	log, err := os.ReadFile(filepath.Join(bin, "log"))
 	if err != nil || !strings.Contains(string(log), `"name":"n1","address":"127.77.0.2"`) {
 		t.Errorf("the command was told %s, %v", log, err)

@@ -38,6 +38,7 @@ func New(e *engine.Engine, volumes *blockstorage.Service, net *network.Service, 
 	e.Handle(taskStop, s.stop)
 	e.Handle(taskDelete, s.remove)
 	e.Handle(taskResume, s.resume)
+	e.Handle(taskSync, s.syncPower)
 	return s, nil
 }
 

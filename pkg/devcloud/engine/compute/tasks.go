@@ -159,14 +159,14 @@ func (s *Service) remove(ctx context.Context, t engine.Task) error {
 }
 
 // Resume has the nodes started again that were running when the process ended, so that their metadata is served: for a
-// node that still runs, starting changes nothing.
+// node that still runs, starting changes nothing. From then on nodes that die by themselves are noticed.
 func (s *Service) Resume(tx *engine.Tx) error {
 	for _, v := range s.servers.Where(tx, func(v Server) bool { return v.IsNode() && v.Status == Active }) {
 		if err := s.engine.ScheduleIn(tx, 0, taskResume, v.ID, onServer{v.ID}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.scheduleSync(tx)
 }
 
 // resume starts a node again that should be running; if it does not start, that is logged and left to its operator.

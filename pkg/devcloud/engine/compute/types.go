@@ -80,6 +80,8 @@ type Options struct {
 	Flavors []Flavor
 	Zones   []string
 	Quota   Quota
+	// PowerSync is how often is looked whether the nodes still run; 0 or less: never.
+	PowerSync time.Duration
 }
 
 // DiskDirs are the directories on the host that servers see as /dev/disk.
