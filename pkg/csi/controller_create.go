@@ -42,7 +42,7 @@ func (c *Controller) CreateVolume(ctx context.Context, req *csi.CreateVolumeRequ
 	if err != nil {
 		return nil, c.explain(ctx, err, spec)
 	}
-	if err := compatible(disk, spec, req.GetCapacityRange()); err != nil {
+	if err := c.compatible(ctx, disk, spec, req.GetCapacityRange()); err != nil {
 		return nil, err
 	}
 	klog.FromContext(ctx).V(2).Info("The disk is there", "disk", disk.ID, "sizeGiB", disk.SizeGiB, "type", disk.Type, "zone", disk.Zone)
@@ -87,13 +87,21 @@ func (c *Controller) explain(ctx context.Context, err error, spec cloud.DiskSpec
 }
 
 // compatible refuses a disk that an earlier request of the same name made differently.
-func compatible(d cloud.Disk, spec cloud.DiskSpec, size *csi.CapacityRange) error {
+func (c *Controller) compatible(ctx context.Context, d cloud.Disk, spec cloud.DiskSpec, size *csi.CapacityRange) error {
 	switch {
 	case !within(size, d.SizeGiB):
 		return refuse(codes.AlreadyExists, "volume %s exists as disk %s with %d GiB; requested were %d GiB", spec.Name, d.ID, d.SizeGiB, spec.SizeGiB)
 	case spec.Zone != "" && d.Zone != spec.Zone:
 		return refuse(codes.AlreadyExists, "volume %s exists as disk %s in zone %q; requested was zone %q", spec.Name, d.ID, d.Zone, spec.Zone)
-	case spec.Type != "" && d.Type != "" && d.Type != spec.Type:
+	case spec.Type == "" || d.Type == "" || d.Type == spec.Type:
+		return nil
+	}
+	// The cloud may know one type by its id and in other letter case too: only the name of another type is a difference.
+	types, err := c.catalog.DiskTypes(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(types, spec.Type) {
 		return refuse(codes.AlreadyExists, "volume %s exists as disk %s of type %q; requested was type %q", spec.Name, d.ID, d.Type, spec.Type)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package csi
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,31 @@ func TestCreateVolume(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	})
+}
+
+// aliased is a cloud that knows a disk type by a second name, as clouds do by its id and by other letter case, and shows
+// the first.
+type aliased struct{ *cloudtest.Memory }
+
+func (a aliased) CreateDisk(ctx context.Context, spec cloud.DiskSpec) (cloud.Disk, error) {
+	if spec.Type == "0b9c8a3e-1111-4000-8000-00000000type" {
+		spec.Type = "standard"
+	}
+	return a.Memory.CreateDisk(ctx, spec)
+}
+
+func TestATypeMayBeGivenByWhateverTheCloudKnowsItBy(t *testing.T) {
+	controlled(t, cloudtest.MemoryOptions{}, "", func(t *testing.T, m *cloudtest.Memory, _ *Controller) {
+		c := NewController(aliased{m}, ControllerOptions{ClusterID: "c1"})
+		for range 2 {
+			_, err := c.CreateVolume(t.Context(), order(func(r *csi.CreateVolumeRequest) {
+				r.Parameters["type"] = "0b9c8a3e-1111-4000-8000-00000000type"
+			}))
+			if err != nil || len(m.Disks()) != 1 {
+				t.Errorf("%v, and %d disks", err, len(m.Disks()))
+			}
+		}
 	})
 }
 
