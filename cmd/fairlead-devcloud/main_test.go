@@ -322,17 +322,7 @@ func TestAWrongConfigurationIsNamed(t *testing.T) {
 		"a password that is no": {"password: demo", "password: ''", "users[0]"},
 	} {
 		path, _, _ := config(t)
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Replace(string(b), tt.from, tt.to, 1)
-		if text == string(b) {
-			t.Fatalf("%s: nothing was replaced", name)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		replace(t, path, tt.from, tt.to)
 		out, err := program(t, "serve", "--config", path).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), tt.want) || strings.Contains(string(out), "panic") {
 			t.Errorf("%s: got %v: %s", name, err, out)
