@@ -74,6 +74,9 @@ func runNode(ctx context.Context, f nodeFlags) error {
 	if err := os.MkdirAll(f.stateDir, 0o700); err != nil {
 		return fmt.Errorf("--state-dir: %w", err)
 	}
+	if err := host.ForgetFormats(ctx); err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
+	}
 	metrics := newMetrics()
 	ready := func(context.Context) error { return nil }
 	group, ctx := errgroup.WithContext(ctx)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
@@ -98,9 +99,11 @@ func syncDevice(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+const recordPrefix = "volume-"
+
 // formatRecord is the file that exists while a format of the volume is under way.
 func (h *Host) formatRecord(volumeID string) string {
-	return filepath.Join(h.stateDir, "formatting", "volume-"+url.PathEscape(volumeID))
+	return filepath.Join(h.stateDir, "formatting", recordPrefix+url.PathEscape(volumeID))
 }
 
 func (h *Host) beginFormat(volumeID string) error {
@@ -133,6 +136,29 @@ func (h *Host) formatBegun(volumeID string) (bool, error) {
 func (h *Host) formatEnded(volumeID string) error {
 	if err := os.Remove(h.formatRecord(volumeID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("end the format of volume %s: %w", volumeID, err)
+	}
+	return nil
+}
+
+// ForgetFormats forgets the formats under way of volumes that are not on this machine any more. Call it when a process
+// begins: while it, or its machine, was down, a volume may have gone elsewhere and got data.
+func (h *Host) ForgetFormats(ctx context.Context) error {
+	records, err := os.ReadDir(filepath.Dir(h.formatRecord("")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the records of formats: %w", err)
+	}
+	for _, record := range records {
+		volumeID, err := url.PathUnescape(strings.TrimPrefix(record.Name(), recordPrefix))
+		if err != nil {
+			continue // not one of ours
+		}
+		if _, err := h.Find(volumeID); !errors.Is(err, ErrNoDevice) {
+			continue
+		}
+		klog.FromContext(ctx).Info("Forgetting a format that did not end: the volume has left", "volume", volumeID)
+		if err := h.formatEnded(volumeID); err != nil {
+			return err
+		}
 	}
 	return nil
 }

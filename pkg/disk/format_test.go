@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +108,41 @@ func TestAMachineThatDidNotBeginTheFormatDoesNotRepeatIt(t *testing.T) {
 		t.Errorf("error %v, want ErrForeignData", err)
 	}
 	m.mustNotChange(before)
+}
+
+// Elsewhere the format may be completed and data be written: when the volume comes back with a lost superblock, the old
+// record must not call it our own half-done work.
+func TestARecordOfAFormatDoesNotOutliveTheVolumesStay(t *testing.T) {
+	for name, leave := range map[string]func(m *machine){
+		"it was unstaged": func(m *machine) { m.must(m.Unstage(t.Context(), volumeA, m.staging)) },
+		"it was detached while the machine was down": func(m *machine) {
+			link := filepath.Join(m.byIDDir(), "virtio-"+truncated(volumeA))
+			target, err := os.Readlink(link)
+			m.must(err)
+			m.must(os.Remove(link))
+			m.Host = m.successor()
+			m.must(m.ForgetFormats(t.Context()))
+			m.must(os.Symlink(target, link))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, gib)
+			m.must(m.beginFormat(volumeA)) // killed during the format
+			m.Host = m.successor()
+			m.must(m.ForgetFormats(t.Context())) // the disk is there: the format may be done again
+			if begun, err := m.formatBegun(volumeA); !begun || err != nil {
+				t.Fatalf("the record is gone too early: %v", err)
+			}
+			leave(m)
+			m.tool("mkfs.ext4", "-q", "-F", m.loop.Path)
+			m.poke(0, make([]byte, 4096))
+			before := m.start()
+			if err := m.stage(Ext4); !errors.Is(err, ErrForeignData) {
+				t.Errorf("error %v, want ErrForeignData", err)
+			}
+			m.mustNotChange(before)
+		})
+	}
 }
 
 func TestAProcessKilledBetweenFormatAndMountLosesNothing(t *testing.T) {

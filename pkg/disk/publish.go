@@ -47,6 +47,10 @@ func (h *Host) Publish(ctx context.Context, r PublishRequest) error {
 	if !ok {
 		return fmt.Errorf("publish volume %s: %w: nothing is mounted at %s", r.VolumeID, ErrNotStaged, staging)
 	}
+	if !h.deviceExists(staged.device) {
+		return fmt.Errorf("publish volume %s: %w: device %s, mounted at %s, is gone; delete the pod to have the volume staged again",
+			r.VolumeID, ErrNotStaged, staged.device, staging)
+	}
 	readOnly := r.ReadOnly || isReadOnly(r.MountFlags)
 	if r.Exclusive {
 		if paths := table.wholeMounts(staged.device, staging, target); len(paths) > 0 {

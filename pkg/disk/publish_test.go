@@ -123,6 +123,15 @@ func TestPublishNeedsAStagedVolumeAndAFreeTarget(t *testing.T) {
 	}
 }
 
+func TestADiskThatWasLostAfterItWasStagedIsNotPublished(t *testing.T) {
+	m := newMachine(t, gib)
+	m.must(m.stage(Ext4))
+	m.sysDir = t.TempDir() // it knows no device
+	if err := m.publish(nil); !errors.Is(err, ErrNotStaged) {
+		t.Errorf("error %v, want ErrNotStaged", err)
+	}
+}
+
 func TestUnpublishNeverDeletesFiles(t *testing.T) {
 	m := newMachine(t, gib)
 	m.must(os.MkdirAll(m.target, 0o750))

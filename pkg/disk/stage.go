@@ -178,7 +178,10 @@ func (h *Host) Unstage(ctx context.Context, volumeID, path string) error {
 			return fmt.Errorf("unstage volume %s: %w", volumeID, err)
 		}
 	}
-	return h.released(ctx, volumeID)
+	if err := h.released(ctx, volumeID); err != nil {
+		return err
+	}
+	return h.formatEnded(volumeID) // a format that failed here is not to be remembered when the volume comes back
 }
 
 // released makes sure that nobody holds the device any more: the mount may live on in another mount namespace.

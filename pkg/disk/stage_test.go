@@ -188,6 +188,9 @@ func TestWhatALostDeviceLeftMountedIsReplaced(t *testing.T) {
 	m.must(os.Mkdir(filepath.Join(m.sysDir, "block"), 0o755))
 	name := filepath.Base(m.loop.Path)
 	m.must(os.Symlink("/sys/block/"+name, filepath.Join(m.sysDir, "block", name)))
+	number, err := deviceNumber(m.loop.Path)
+	m.must(err)
+	m.must(os.MkdirAll(filepath.Join(m.sysDir, "dev", "block", number.String()), 0o755))
 
 	m.must(m.stage(Ext4))
 	m.write(m.staging, "new")
