@@ -90,7 +90,7 @@ func (c *Cloud) Region() string { return c.services.Load().region }
 
 // authenticate gets a token with what the files say now. gophercloud calls it when a token is refused, one call at a
 // time. Files that have become unreadable change nothing: the settings in use are tried again.
-func (c *Cloud) authenticate(ctx context.Context) error {
+func (c *Cloud) authenticate(ctx context.Context) (err error) {
 	set, err := c.source.load()
 	if err != nil {
 		old := c.settings.Load()
@@ -100,7 +100,12 @@ func (c *Cloud) authenticate(ctx context.Context) error {
 		klog.FromContext(ctx).Error(err, "The cloud credentials cannot be read; those in use stay in use")
 		set = old
 	}
-	c.adopt(set)
+	undo := c.adopt(set)
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
 	throwaway, err := gopherstack.NewClient(set.auth.IdentityEndpoint)
 	if err != nil {
 		return configError("%s: %s: %w", set.source, set.fields.authURL, err)
@@ -164,19 +169,30 @@ func explainAuthentication(set *settings, err error) error {
 	return e
 }
 
-// adopt notes the settings as tried, and builds the HTTP transport anew when they changed.
-func (c *Cloud) adopt(set *settings) {
+// adopt notes the settings as tried, and builds the HTTP transport anew when they changed. undo puts the former one back,
+// for settings with which the cloud cannot be reached.
+func (c *Cloud) adopt(set *settings) (undo func()) {
 	c.files.Lock()
 	defer c.files.Unlock()
 	c.files.checked, c.files.digest = c.clock.Now(), set.digest
-	if old := c.base.current.Load(); old != nil && c.files.tls == set.digest {
-		return
+	old, former := c.base.current.Load(), c.files.tls
+	if old != nil && former == set.digest {
+		return func() {}
 	}
 	c.files.tls = set.digest
 	t := newHTTPTransport()
 	t.TLSClientConfig = set.tls
-	if old := c.base.current.Swap(t); old != nil {
-		old.CloseIdleConnections()
+	c.base.current.Store(t)
+	if old == nil {
+		return func() {}
+	}
+	old.CloseIdleConnections()
+	return func() {
+		c.files.Lock()
+		defer c.files.Unlock()
+		c.files.tls = former
+		c.base.current.Store(old)
+		t.CloseIdleConnections()
 	}
 }
 

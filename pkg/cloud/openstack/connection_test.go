@@ -2,9 +2,11 @@ package openstack
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +183,37 @@ func TestChangedCredentialsAreUsedWithoutARestart(t *testing.T) {
 	f.expire()
 	if _, err := c.GetDisk(t.Context(), "v1"); err != nil || f.tokens != 4 {
 		t.Errorf("a refused token makes the files be read at once: %v, %d tokens", err, f.tokens)
+	}
+}
+
+func TestATrustThatDoesNotWorkLeavesTheOldInUse(t *testing.T) {
+	f := newFakeCloud(t)
+	secure := httptest.NewTLSServer(f)
+	t.Cleanup(secure.Close)
+	f.catalog = func(string) []map[string]any { return fullCatalog(secure.URL) }
+	f.on("GET /volume/v3/"+project+"/volumes/v1", sample(t, "cinder-volume-in-use"))
+	dir := t.TempDir()
+	ca := writeFile(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
+	trusting := cloudsYAML(secure.URL+"/identity", f.secret) + "    cacert: " + ca + "\n"
+	file := writeFile(t, filepath.Join(dir, "clouds.yaml"), trusting)
+	c, err := Open(t.Context(), cloud.Config{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	clock := testclock.NewFakePassiveClock(time.Now())
+	c.clock = clock
+	for _, text := range []string{cloudsYAML(secure.URL+"/identity", f.secret), trusting} { // without the CA, and with it again
+		writeFile(t, file, text)
+		for range 2 {
+			clock.SetTime(clock.Now().Add(time.Minute))
+			if _, err := c.GetDisk(t.Context(), "v1"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if f.tokens != 2 {
+		t.Errorf("%d tokens: the settings that work again were not taken", f.tokens)
 	}
 }
 
