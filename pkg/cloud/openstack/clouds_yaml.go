@@ -42,7 +42,22 @@ func (s *source) loadCloudsYAML(text []byte) (*settings, error) {
 	if err != nil {
 		return nil, configError("%s: %s", source, withoutValues(err))
 	}
-	return &settings{auth: auth, endpoint: endpoint, tls: tlsConfig, source: source, fields: yamlNames, digest: digest(text, secure)}, nil
+	texts := append([][]byte{text, secure}, entries[name].tlsFiles()...)
+	return &settings{auth: auth, endpoint: endpoint, tls: tlsConfig, source: source, fields: yamlNames, digest: digest(texts...)}, nil
+}
+
+// tlsFiles are the contents of the files that the entry names, so that their change is noticed.
+func (e cloudEntry) tlsFiles() [][]byte {
+	var texts [][]byte
+	for _, path := range []*string{e.CACert, e.Cert, e.Key} {
+		if path == nil {
+			continue
+		}
+		if text, err := os.ReadFile(*path); err == nil { // else it was said when they were read in earnest
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }
 
 func digest(texts ...[]byte) [sha256.Size]byte { return sha256.Sum256(bytes.Join(texts, []byte{0})) }

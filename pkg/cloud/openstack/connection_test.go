@@ -215,6 +215,15 @@ func TestATrustThatDoesNotWorkLeavesTheOldInUse(t *testing.T) {
 	if f.tokens != 2 {
 		t.Errorf("%d tokens: the settings that work again were not taken", f.tokens)
 	}
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, ca, string(text)+"# renewed\n")
+	clock.SetTime(clock.Now().Add(time.Minute))
+	if _, err := c.GetDisk(t.Context(), "v1"); err != nil || f.tokens != 3 {
+		t.Errorf("%v, %d tokens: a renewed CA file was not noticed", err, f.tokens)
+	}
 }
 
 func TestAServiceThatTheCloudDoesNotHaveIsAnErrorWhenUsed(t *testing.T) {
