@@ -75,12 +75,17 @@ func (s *Service) AttachVolume(tx *engine.Tx, projectID, id, volumeID string) (b
 	if err != nil {
 		return blockstorage.Attachment{}, err
 	}
+	// First, as in Nova: a volume that is here already or does not exist is told also from a full server.
+	a, err := s.volumes.Attach(tx, projectID, volumeID, id)
+	if err != nil {
+		return blockstorage.Attachment{}, err
+	}
 	limit := s.opts.Quota.VolumesPerServer
-	if limit > 0 && len(s.volumes.OnServer(tx, id)) >= limit {
+	if limit > 0 && len(s.volumes.OnServer(tx, id)) > limit {
 		return blockstorage.Attachment{}, engine.Refuse(engine.Forbidden,
 			"The maximum allowed number of disk devices (%d) to attach to a single instance has been exceeded.", limit)
 	}
-	return s.volumes.Attach(tx, projectID, volumeID, id)
+	return a, nil
 }
 
 // DetachVolume accepts that a volume leaves the server.
