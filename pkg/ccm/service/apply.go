@@ -39,9 +39,7 @@ func (c *Controller) apply(ctx context.Context, key string, r *serviceRecord, st
 			return false, err
 		}
 		if err != nil {
-			if step.Action == loadbalancer.CreateBalancer || step.Action == loadbalancer.CreateFloatingIP {
-				r.noteUnsure(err)
-			}
+			r.noteUnsure(step.Action, err)
 			r.forgetObserved()
 			return false, fmt.Errorf("%s: %w", step.Action, err)
 		}
@@ -66,10 +64,14 @@ func (c *Controller) apply(ctx context.Context, key string, r *serviceRecord, st
 	return waits, nil
 }
 
-// noteUnsure remembers that something may yet turn up in the cloud.
-func (r *serviceRecord) noteUnsure(err error) {
-	if errors.Is(err, cloud.ErrOutcomeUnknown) || errors.Is(err, context.DeadlineExceeded) {
-		r.unsure = time.Now()
+// noteUnsure remembers that a request may yet take effect, and that something may yet turn up in the cloud.
+func (r *serviceRecord) noteUnsure(action loadbalancer.Action, err error) {
+	if !errors.Is(err, cloud.ErrOutcomeUnknown) && !errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	r.lost = time.Now()
+	if action == loadbalancer.CreateBalancer || action == loadbalancer.CreateFloatingIP {
+		r.unsure = r.lost
 	}
 }
 
@@ -237,6 +239,7 @@ func (c *Controller) awaitPending(ctx context.Context, key string, r *serviceRec
 	for _, lb := range r.observed.Balancers {
 		if lb.Provisioning == cloud.ProvisioningPending {
 			r.forgetObserved()
+			r.lastWrite = time.Now() // not ours, but no list from before it ends will do
 			c.await(ctx, key, r, lb.ID, "")
 			return
 		}

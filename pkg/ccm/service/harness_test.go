@@ -7,17 +7,18 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -41,6 +42,9 @@ type world struct {
 	events *eventLog
 	opts   Options
 	stop   func()
+
+	dead atomic.Bool // the process was killed; it only does not know
+	deaf atomic.Bool // the API server answers no writes
 
 	mu      sync.Mutex
 	version int
@@ -113,6 +117,9 @@ func (w *world) serve(action clienttesting.Action) (bool, runtime.Object, error)
 	if !ok {
 		return false, nil, nil
 	}
+	if w.dead.Load() || w.deaf.Load() {
+		return true, nil, apierrors.NewTimeoutError("no answer", 1)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	have, err := w.get(patch.GetName())
@@ -132,7 +139,7 @@ func (w *world) serve(action clienttesting.Action) (bool, runtime.Object, error)
 		return true, nil, apierrors.NewConflict(servicesResource.GroupResource(), have.Name, fmt.Errorf("it changed"))
 	}
 	before, _ := json.Marshal(have)
-	after, err := jsonpatch.MergePatch(before, patch.GetPatch())
+	after, err := strategicpatch.StrategicMergePatch(before, patch.GetPatch(), corev1.Service{})
 	if err != nil {
 		return true, nil, err
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // observe reads what there is of a Service. After a restart the shared list alone settles a Service whose balancer is
-// active and carries the hash of what it needs; only a Service with an address in its status can be settled that way,
-// because the hash is part of the request that makes a balancer and says nothing about the floating IP.
+// active and carries the hash of what it needs, if the Service says that no change was begun since. Where one was, the
+// process that began it may have died with a request under way.
 func (c *Controller) observe(ctx context.Context, s *corev1.Service, r *serviceRecord, spec loadbalancer.Spec, first bool) error {
 	now := time.Now()
 	restarted := !first && r.settled == "" && r.lastWrite.IsZero() && r.mendAt.IsZero()
@@ -33,7 +33,11 @@ func (c *Controller) observe(ctx context.Context, s *corev1.Service, r *serviceR
 			return err
 		}
 	}
-	if restarted && len(mine) == 1 && fulfils(mine[0], spec, s.Status.LoadBalancer.Ingress) {
+	switch {
+	case !restarted:
+	case !r.current(s):
+		r.lost = now
+	case len(mine) == 1 && fulfils(mine[0], spec, s.Status.LoadBalancer.Ingress):
 		r.settle(spec.Hash(), c.nextMend(true))
 		r.lastID = mine[0].ID
 		return nil

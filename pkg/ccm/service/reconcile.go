@@ -50,6 +50,12 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	case !c.foreign(s) && (hasFinalizer(s) || r.finalized):
 		return c.cleanUp(ctx, key, s, r)
 	}
+	if !c.foreign(s) && s.Spec.Type != corev1.ServiceTypeLoadBalancer && r.condition(s).Type != "" {
+		// It was refused, and nothing was ever made for it.
+		if err := c.release(ctx, s, r); err != nil {
+			return 0, err
+		}
+	}
 	c.forget(key)
 	return 0, nil
 }
@@ -60,15 +66,15 @@ func (c *Controller) ensure(ctx context.Context, key string, s *corev1.Service, 
 		return staleDelay, nil
 	}
 	if r.removal {
-		r.memory = memory{lastID: r.lastID, lastWrite: r.lastWrite, unsure: r.unsure}
+		r.memory = memory{lastID: r.lastID, lastWrite: r.lastWrite, unsure: r.unsure, lost: r.lost}
 	}
 	spec, err := c.desired(ctx, s)
 	if err != nil {
-		return c.failed(s, r, err)
+		return c.failed(ctx, s, r, err)
 	}
 	first := !hasFinalizer(s) && !r.finalized
 	if !r.finalized {
-		if err := c.addFinalizer(ctx, s); err != nil {
+		if err := c.addFinalizer(ctx, s, r); err != nil {
 			return 0, err
 		}
 		r.finalized = true
@@ -78,7 +84,7 @@ func (c *Controller) ensure(ctx context.Context, key string, s *corev1.Service, 
 	}
 	if !r.known || (r.settled != "" && !time.Now().Before(r.mendAt)) {
 		if err := c.observe(ctx, s, r, spec, first); err != nil {
-			return c.failed(s, r, err)
+			return c.failed(ctx, s, r, err)
 		}
 		if r.settled == spec.Hash() {
 			return c.rest(ctx, key, s, r, spec)
@@ -97,22 +103,23 @@ func (c *Controller) advance(ctx context.Context, key string, s *corev1.Service,
 		}
 		if len(steps) == 0 {
 			if problem != nil {
-				return c.failed(s, r, problem)
+				return c.failed(ctx, s, r, problem)
 			}
 			return c.fulfilled(ctx, key, s, r, spec)
 		}
-		if err := c.announce(ctx, s, r, steps); err != nil {
+		if err := c.begin(ctx, s, r, steps); err != nil {
 			return 0, err
 		}
+		c.announce(s, r, steps)
 		waits, err := c.apply(ctx, key, r, steps)
 		switch {
 		case errors.Is(err, errStale):
 			return 0, nil // the next round, which is enqueued, observes
 		case err != nil:
-			return c.failed(s, r, err)
+			return c.failed(ctx, s, r, err)
 		case waits:
 			if problem != nil {
-				return c.failed(s, r, problem)
+				return c.failed(ctx, s, r, problem)
 			}
 			return 0, nil
 		}
@@ -123,7 +130,7 @@ func (c *Controller) advance(ctx context.Context, key string, s *corev1.Service,
 func (c *Controller) fulfilled(ctx context.Context, key string, s *corev1.Service, r *serviceRecord, spec loadbalancer.Spec) (time.Duration, error) {
 	address := loadbalancer.Endpoint(spec, r.observed)
 	fresh := len(s.Status.LoadBalancer.Ingress) == 0
-	if err := c.publish(ctx, s, address); err != nil {
+	if err := c.publish(ctx, s, r, address); err != nil {
 		return 0, err
 	}
 	switch {
@@ -135,30 +142,31 @@ func (c *Controller) fulfilled(ctx context.Context, key string, s *corev1.Servic
 	if r.announced && spec.Members() == 0 {
 		c.warn(s, reasonUnavailable, "There are no available nodes for LoadBalancer")
 	}
-	r.settle(spec.Hash(), c.nextMend(false))
+	r.settle(spec.Hash(), r.soon(c.nextMend(false)))
 	c.queue.Forget(key)
 	return time.Until(r.mendAt), nil
 }
 
 // rest is the round of a Service that needs nothing. It makes no cloud call.
 func (c *Controller) rest(ctx context.Context, key string, s *corev1.Service, r *serviceRecord, spec loadbalancer.Spec) (time.Duration, error) {
+	address := unchanged
 	if r.known {
-		if err := c.publish(ctx, s, loadbalancer.Endpoint(spec, r.observed)); err != nil {
-			return 0, err
-		}
+		address = loadbalancer.Endpoint(spec, r.observed)
 	} else if len(s.Status.LoadBalancer.Ingress) == 0 {
 		// Somebody took the address away, and it is not known here.
 		r.forgetObserved()
 		return time.Millisecond, nil
+	}
+	if err := c.publish(ctx, s, r, address); err != nil {
+		return 0, err
 	}
 	r.complaint = ""
 	c.queue.Forget(key)
 	return max(time.Until(r.mendAt), time.Millisecond), nil
 }
 
-// announce tells the user that work begins, and takes back an address that nothing serves any more. A Service whose
-// status has an address thus was fulfilled at least once since its balancer was made.
-func (c *Controller) announce(ctx context.Context, s *corev1.Service, r *serviceRecord, steps []loadbalancer.Step) error {
+// announce tells the user that work begins.
+func (c *Controller) announce(s *corev1.Service, r *serviceRecord, steps []loadbalancer.Step) {
 	for _, step := range steps {
 		switch step.Action {
 		case loadbalancer.SetTags:
@@ -166,13 +174,6 @@ func (c *Controller) announce(ctx context.Context, s *corev1.Service, r *service
 		case loadbalancer.SetMembers:
 			r.announced = true
 			continue
-		case loadbalancer.CreateBalancer:
-			if r.serving() {
-				break
-			}
-			if err := c.publish(ctx, s, ""); err != nil {
-				return err
-			}
 		case loadbalancer.DeleteBalancer:
 			c.warn(s, reasonFailed, "Deleting load balancer %s: %s", step.ID, step.Why)
 		}
@@ -181,7 +182,6 @@ func (c *Controller) announce(ctx context.Context, s *corev1.Service, r *service
 		}
 		r.announced, r.created = true, true
 	}
-	return nil
 }
 
 // serving reports whether there is a balancer that may still carry connections.
@@ -199,7 +199,7 @@ func (c *Controller) cleanUp(ctx context.Context, key string, s *corev1.Service,
 	spec := loadbalancer.Removal(c.opts.Cluster, s)
 	if !r.removal || !r.known {
 		if err := c.observeRemoval(ctx, r, spec); err != nil {
-			return c.failed(s, r, err)
+			return c.failed(ctx, s, r, err)
 		}
 		if !r.removal {
 			r.removal, r.announced = true, false
@@ -214,13 +214,16 @@ func (c *Controller) cleanUp(ctx context.Context, key string, s *corev1.Service,
 		if len(steps) == 0 {
 			return c.gone(ctx, key, s, r)
 		}
+		if err := c.beginRemoval(ctx, s, r); err != nil {
+			return 0, err
+		}
 		if !r.announced {
 			c.normal(s, reasonDeleting, "Deleting load balancer")
 			r.announced = true
 		}
 		waits, err := c.apply(ctx, key, r, steps)
 		if err != nil {
-			return c.failed(s, r, err)
+			return c.failed(ctx, s, r, err)
 		}
 		if waits {
 			return 0, nil
@@ -236,7 +239,7 @@ func (c *Controller) gone(ctx context.Context, key string, s *corev1.Service, r 
 			return min(rest+time.Second, 15*time.Second), nil
 		}
 	}
-	if err := c.release(ctx, s); err != nil {
+	if err := c.release(ctx, s, r); err != nil {
 		return 0, err
 	}
 	r.removed, r.removedAt, r.finalized = true, s.ResourceVersion, false
@@ -284,7 +287,7 @@ func (c *Controller) facts(ctx context.Context, s *corev1.Service, notOlderThan 
 }
 
 // failed tells the user what went wrong and what to do, and decides when to try again.
-func (c *Controller) failed(s *corev1.Service, r *serviceRecord, err error) (time.Duration, error) {
+func (c *Controller) failed(ctx context.Context, s *corev1.Service, r *serviceRecord, err error) (time.Duration, error) {
 	if errors.Is(err, context.Canceled) || apierrors.IsConflict(err) {
 		return 0, err
 	}
@@ -293,6 +296,7 @@ func (c *Controller) failed(s *corev1.Service, r *serviceRecord, err error) (tim
 	if text := err.Error() + advice(err); text != r.complaint && !errors.Is(err, cloud.ErrBusy) {
 		c.warn(s, reasonFailed, "Error syncing load balancer: %s", text)
 		r.complaint = text
+		c.noteFailure(ctx, s, r, err, text)
 	}
 	if slow {
 		return invalidRetryDelay, nil

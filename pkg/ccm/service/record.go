@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
@@ -12,8 +13,9 @@ import (
 
 // serviceRecord is what the controller remembers of a Service. Losing it costs calls, never correctness.
 type serviceRecord struct {
-	mu  sync.Mutex // a worker, a waiter and the sweep meet here
-	uid types.UID
+	mu    sync.Mutex // a worker, a waiter and the sweep meet here
+	uid   types.UID
+	noted *metav1.Condition // that was last written; the informer may still show an older one. nil: none yet
 	memory
 }
 
@@ -30,6 +32,7 @@ type memory struct {
 	lastID    string    // of the balancer that was last seen: a list that lacks it is no proof of its absence
 	lastWrite time.Time // lists asked for before are stale
 	unsure    time.Time // when the outcome of a creation was last unknown
+	lost      time.Time // when the outcome of any request was: it may take effect after it was looked for in vain
 
 	announced bool   // the event that work has begun is out
 	created   bool   // that work is more than a change of members
@@ -74,4 +77,12 @@ func (c *Controller) nextMend(first bool) time.Time {
 		return time.Now().Add(period/10 + rand.N(period))
 	}
 	return time.Now().Add(period*9/10 + rand.N(period/5))
+}
+
+// soon brings the next full look forward when a request may yet take effect whose answer was lost.
+func (r *serviceRecord) soon(mendAt time.Time) time.Time {
+	if again := r.lost.Add(unsureFor); again.After(time.Now()) && again.Before(mendAt) {
+		return again
+	}
+	return mendAt
 }
