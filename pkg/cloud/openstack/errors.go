@@ -103,7 +103,7 @@ func kindOf(f failure, status int, fault fault, retryAfter time.Duration) error 
 	case http.StatusNotImplemented:
 		return cloud.ErrInvalid // the provider does not have the requested option
 	}
-	if status < 500 {
+	if status < 500 && status != http.StatusRequestTimeout {
 		return cloud.ErrInvalid
 	}
 	if f.read {

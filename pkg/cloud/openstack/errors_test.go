@@ -83,6 +83,8 @@ func TestFailuresWithoutARefusal(t *testing.T) {
 		{"a write that was sent may have taken effect", failure{sent: true}, context.DeadlineExceeded, cloud.ErrOutcomeUnknown},
 		{"a gateway's answer to a read", failure{read: true, sent: true}, status(502), cloud.ErrUnavailable},
 		{"a gateway's answer to a write", failure{sent: true}, status(504), cloud.ErrOutcomeUnknown},
+		{"a gateway that lost its patience with a read", failure{read: true, sent: true}, status(408), cloud.ErrUnavailable},
+		{"a gateway that lost its patience with a write", failure{sent: true}, status(408), cloud.ErrOutcomeUnknown},
 		{"a rate limit", failure{sent: true}, status(429, "Retry-After", "7"), cloud.ErrUnavailable},
 		{"a rate limit of an old cloud", failure{sent: true}, status(413, "Retry-After", "7"), cloud.ErrUnavailable},
 		{"renewed credentials are refused", failure{sent: true}, &gophercloud.ErrUnableToReauthenticate{ErrReauth: unauthorized}, cloud.ErrUnauthorized},
