@@ -91,20 +91,11 @@ func parseSize(field string, raw json.RawMessage) (int64, error) {
 	return n, nil
 }
 
-// maxString is the longest name, key or value.
-const maxString = 255
-
 func checkStrings(name string, metadata map[string]string) error {
-	if len(name) > maxString {
+	if len(name) > api.MaxString {
 		return api.BadRequest("Invalid input for field/attribute name. Value: %s. '%s' is too long", name, name)
 	}
-	for k, v := range metadata {
-		if k == "" || len(k) > maxString || len(v) > maxString {
-			return api.BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters, values at most %d",
-				k, v, maxString, maxString)
-		}
-	}
-	return nil
+	return api.CheckMetadata(metadata)
 }
 
 func (s service) list(detailed bool) api.Handler {
@@ -266,34 +257,11 @@ func (s service) metadata(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"metadata": v.Metadata}, nil
 }
 
-// setMetadata merges pairs into a volume's metadata, or replaces all of it.
-func (s service) setMetadata(replace bool) api.Handler {
-	return func(r *api.Request) (int, any, error) {
-		var body struct {
-			Metadata map[string]string `json:"metadata"`
-		}
-		if err := r.Decode(&body); err != nil {
-			return 0, nil, err
-		}
-		if body.Metadata == nil {
-			return 0, nil, api.BadRequest("Invalid input for field/attribute metadata. Value: None. 'metadata' is a required property")
-		}
-		if err := checkStrings("", body.Metadata); err != nil {
-			return 0, nil, err
-		}
-		v, err := s.change(r, func(v blockstorage.Volume) blockstorage.Change {
-			merged := map[string]string{}
-			if !replace {
-				maps.Copy(merged, v.Metadata)
-			}
-			maps.Copy(merged, body.Metadata)
-			return blockstorage.Change{Metadata: merged}
-		})
-		if err != nil {
-			return 0, nil, err
-		}
-		return http.StatusOK, map[string]any{"metadata": v.Metadata}, nil
-	}
+func (s service) editMetadata(r *api.Request, edit func(map[string]string) map[string]string) (map[string]string, error) {
+	v, err := s.change(r, func(v blockstorage.Volume) blockstorage.Change {
+		return blockstorage.Change{Metadata: edit(v.Metadata)}
+	})
+	return v.Metadata, err
 }
 
 func (s service) deleteMetadata(r *api.Request) (int, any, error) {

@@ -228,7 +228,16 @@ func TestActionsAreRefusedInTheWrongState(t *testing.T) {
 		{"an action that is not here", "POST", at + "/action", `{"reboot":{"type":"HARD"}}`, 400, "badRequest", "reboot"},
 		{"no action", "POST", at + "/action", `{}`, 400, "badRequest", "Malformed"},
 		{"metadata of a wrong type", "POST", at + "/metadata", `{"metadata":{"k":1}}`, 400, "badRequest", "metadata"},
+		{"no metadata", "POST", at + "/metadata", `{}`, 400, "badRequest", "'metadata' is a required property"},
 		{"becoming a node", "POST", at + "/metadata", `{"metadata":{"` + compute.NodeKey + `":"1"}}`, 400, "badRequest", compute.NodeKey},
+	})
+	for i := range compute.MaxMetadata { // one by one: what counts is what comes of it
+		if w := n.call("POST", at+"/metadata", fmt.Sprintf(`{"metadata":{"k%d":"v"}}`, i)); w.Code != 200 {
+			t.Fatalf("metadata %d: %d %s", i, w.Code, w.Body)
+		}
+	}
+	n.refuses([]refusal{
+		{"one pair too many", "POST", at + "/metadata", `{"metadata":{"more":"v"}}`, 403, "forbidden", "128"},
 	})
 	if w := n.call("POST", at+"/action", `{"os-stop":null}`); w.Code != 202 {
 		t.Fatalf("stop: %d %s", w.Code, w.Body)

@@ -94,7 +94,7 @@ func (s service) quotas(r *api.Request) (int, any, error) {
 	}
 	quota := s.compute.Quota()
 	return http.StatusOK, map[string]any{"quota_set": map[string]any{
-		"id": project, "instances": quota.Instances, "cores": quota.Cores, "ram": quota.RAMMiB, "metadata_items": maxMetadata,
+		"id": project, "instances": quota.Instances, "cores": quota.Cores, "ram": quota.RAMMiB, "metadata_items": compute.MaxMetadata,
 		"key_pairs": 0, "server_groups": 0, "server_group_members": 0,
 	}}, nil
 }
@@ -110,7 +110,7 @@ func (s service) limits(r *api.Request) (int, any, error) {
 		"rate": []any{},
 		"absolute": map[string]any{
 			"maxTotalInstances": quota.Instances, "maxTotalCores": quota.Cores, "maxTotalRAMSize": quota.RAMMiB,
-			"maxServerMeta": maxMetadata, "totalInstancesUsed": used.Instances, "totalCoresUsed": used.Cores, "totalRAMUsed": used.RAMMiB,
+			"maxServerMeta": compute.MaxMetadata, "totalInstancesUsed": used.Instances, "totalCoresUsed": used.Cores, "totalRAMUsed": used.RAMMiB,
 		},
 	}}, nil
 }

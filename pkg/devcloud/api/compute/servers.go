@@ -2,7 +2,6 @@ package compute
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -11,11 +10,6 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/compute"
-)
-
-const (
-	maxMetadata = 128
-	maxString   = 255
 )
 
 type createBody struct {
@@ -46,13 +40,13 @@ func (s service) create(r *api.Request) (int, any, error) {
 	if in == nil {
 		return 0, nil, api.BadRequest("Invalid input for field/attribute server. Value: None. 'server' is a required property")
 	}
-	if strings.TrimSpace(in.Name) == "" || len(in.Name) > maxString {
-		return 0, nil, api.BadRequest("Invalid input for field/attribute name. Value: %s. 1 to %d characters are allowed", in.Name, maxString)
+	if strings.TrimSpace(in.Name) == "" || len(in.Name) > api.MaxString {
+		return 0, nil, api.BadRequest("Invalid input for field/attribute name. Value: %s. 1 to %d characters are allowed", in.Name, api.MaxString)
 	}
 	if in.MinCount > 1 || in.MaxCount > 1 {
 		return 0, nil, api.BadRequest("Invalid input for field/attribute max_count: this cloud creates one server per request.")
 	}
-	if err := checkMetadata(in.Metadata); err != nil {
+	if err := api.CheckMetadata(in.Metadata); err != nil {
 		return 0, nil, err
 	}
 	spec := compute.Spec{
@@ -103,19 +97,6 @@ func parseNetworks(raw json.RawMessage) (nics []compute.NIC, none bool, err erro
 		nics = append(nics, compute.NIC{PortID: n.Port, NetworkID: n.UUID, FixedIP: n.FixedIP})
 	}
 	return nics, false, nil
-}
-
-func checkMetadata(metadata map[string]string) error {
-	if len(metadata) > maxMetadata {
-		return engine.Refuse(engine.Forbidden, "Maximum number of metadata items exceeds %d", maxMetadata)
-	}
-	for k, v := range metadata {
-		if k == "" || len(k) > maxString || len(v) > maxString {
-			return api.BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters, values at most %d",
-				k, v, maxString, maxString)
-		}
-	}
-	return nil
 }
 
 func (s service) list(detailed bool) api.Handler {
@@ -265,26 +246,9 @@ func (s service) metadata(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"metadata": v.Metadata}, err
 }
 
-// setMetadata merges pairs into a server's metadata, or replaces all of it.
-func (s service) setMetadata(replace bool) api.Handler {
-	return func(r *api.Request) (int, any, error) {
-		var body struct {
-			Metadata map[string]string `json:"metadata"`
-		}
-		if err := r.Decode(&body); err != nil {
-			return 0, nil, err
-		}
-		if err := checkMetadata(body.Metadata); err != nil {
-			return 0, nil, err
-		}
-		v, err := s.change(r, func(v compute.Server) compute.Change {
-			merged := map[string]string{}
-			if !replace {
-				maps.Copy(merged, v.Metadata)
-			}
-			maps.Copy(merged, body.Metadata)
-			return compute.Change{Metadata: merged}
-		})
-		return http.StatusOK, map[string]any{"metadata": v.Metadata}, err
-	}
+func (s service) editMetadata(r *api.Request, edit func(map[string]string) map[string]string) (map[string]string, error) {
+	v, err := s.change(r, func(v compute.Server) compute.Change {
+		return compute.Change{Metadata: edit(v.Metadata)}
+	})
+	return v.Metadata, err
 }

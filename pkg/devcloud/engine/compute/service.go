@@ -82,8 +82,21 @@ type Spec struct {
 	Tags              []string
 }
 
+// MaxMetadata is how many pairs of metadata a server may have.
+const MaxMetadata = 128
+
+func checkMetadata(metadata map[string]string) error {
+	if len(metadata) > MaxMetadata {
+		return engine.Refuse(engine.Forbidden, "Maximum number of metadata items exceeds %d", MaxMetadata)
+	}
+	return nil
+}
+
 // Create accepts a new server and gives it its ports.
 func (s *Service) Create(tx *engine.Tx, spec Spec) (Server, error) {
+	if err := checkMetadata(spec.Metadata); err != nil {
+		return Server{}, err
+	}
 	flavor, ok := s.Flavor(spec.FlavorID)
 	if !ok {
 		return Server{}, engine.Refuse(engine.Invalid, "Flavor %s could not be found.", spec.FlavorID)
@@ -298,6 +311,9 @@ func (s *Service) Update(tx *engine.Tx, projectID, id string, c Change) (Server,
 		v.Description = c.Description
 	}
 	if c.Metadata != nil {
+		if err := checkMetadata(c.Metadata); err != nil {
+			return v, err
+		}
 		if _, node := c.Metadata[NodeKey]; node != v.IsNode() {
 			return v, engine.Refuse(engine.Invalid, "metadata: %s can only be given when the server is created.", NodeKey)
 		}
