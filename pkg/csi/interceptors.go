@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -93,44 +92,50 @@ func early(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.U
 	return handler(ctx, req)
 }
 
-// inFlight are the volumes that the controller service works on. The node service, where a call may go on after its
-// caller has left, has locks of its own.
+// inFlight are the volumes that a service works on, with the method of each.
 type inFlight struct {
 	mu      sync.Mutex
-	volumes map[string]string // method by volume
+	volumes map[inFlightKey]string
 }
 
-// exclusive lets one call at a time work on a volume: a second one is Aborted, as CSI wants it.
+// inFlightKey keeps the services apart: in one process the controller may have left a volume that the node works on.
+type inFlightKey struct{ service, volume string }
+
+// exclusive lets one call at a time work on a volume: a second one is Aborted, as CSI wants it. A call that goes on after
+// its caller has left, because a mkfs is never cut short, keeps the volume until it ends.
 func (f *inFlight) exclusive(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	volume, method := volumeOf(req), path.Base(info.FullMethod)
-	if _, reads := req.(*csi.ValidateVolumeCapabilitiesRequest); reads || volume == "" ||
-		!strings.HasPrefix(info.FullMethod, "/"+csi.Controller_ServiceDesc.ServiceName+"/") {
+	service, method := path.Split(info.FullMethod)
+	key := inFlightKey{service, volumeOf(req)}
+	if key.volume == "" || slices.Contains(reading, method) {
 		return handler(ctx, req)
 	}
-	if other, free := f.take(volume, method); !free {
-		return nil, refuse(codes.Aborted, "volume %s: %s is under way; call again when it has finished", volume, other)
+	if other, free := f.take(key, method); !free {
+		return nil, refuse(codes.Aborted, "volume %s: %s is under way; call again when it has finished", key.volume, other)
 	}
-	defer f.release(volume)
+	defer f.release(key)
 	return handler(ctx, req)
 }
 
-func (f *inFlight) take(volume, method string) (other string, free bool) {
+// reading are the methods about one volume that change nothing.
+var reading = []string{"ValidateVolumeCapabilities", "NodeGetVolumeStats"}
+
+func (f *inFlight) take(key inFlightKey, method string) (other string, free bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if other, taken := f.volumes[volume]; taken {
+	if other, taken := f.volumes[key]; taken {
 		return other, false
 	}
 	if f.volumes == nil {
-		f.volumes = map[string]string{}
+		f.volumes = map[inFlightKey]string{}
 	}
-	f.volumes[volume] = method
+	f.volumes[key] = method
 	return "", true
 }
 
-func (f *inFlight) release(volume string) {
+func (f *inFlight) release(key inFlightKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.volumes, volume)
+	delete(f.volumes, key)
 }
 
 // volumeOf is the volume that a request is about: its id, or the name of one to be created.

@@ -35,15 +35,14 @@ type NodeOptions struct {
 	MaxVolumes int64
 }
 
-// Node is the CSI node service. It has no cloud credentials, and needs none. Its locks are its own, because work on a disk
-// may outlive the call that began it; codes are the Server's business.
+// Node is the CSI node service. It has no cloud credentials, and needs none. It knows no locks and no codes; the Server
+// has them.
 type Node struct {
 	csi.UnimplementedNodeServer
 	host        NodeHost
 	identify    func(ctx context.Context) (NodeIdentity, error)
 	topologyKey string
 	maxVolumes  int64
-	busy        inFlight
 }
 
 // NewNode makes a node service.

@@ -2,7 +2,6 @@ package csi
 
 import (
 	"github.com/container-storage-interface/spec/lib/go/csi"
-	"google.golang.org/grpc/codes"
 
 	"github.com/fairlead-io/fairlead/pkg/disk"
 )
@@ -38,14 +37,4 @@ func mountCapability(c *csi.VolumeCapability) error {
 		return err
 	}
 	return disk.CheckMountFlags(c.GetMount().GetMountFlags())
-}
-
-// exclusively does something to a volume while nothing else is done to it. A second call at the same time is Aborted, as
-// CSI wants it: the first may run longer than its caller waits, a mkfs is never cut short.
-func (n *Node) exclusively(volume, method string, do func() error) error {
-	if other, free := n.busy.take(volume, method); !free {
-		return refuse(codes.Aborted, "volume %s: %s is under way; call again when it has finished", volume, other)
-	}
-	defer n.busy.release(volume)
-	return do()
 }

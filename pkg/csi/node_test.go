@@ -12,8 +12,10 @@ import (
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/fairlead-io/fairlead/pkg/disk"
@@ -76,31 +78,32 @@ func mountedAs(mode csi.VolumeCapability_AccessMode_Mode, fsType string, flags .
 // codeFor is the code that the server answers with.
 func codeFor(err error) codes.Code { return status.Code(statusOf(err)) }
 
-// everyNodeCall makes one valid request of each kind that works on a volume.
-func everyNodeCall(n *Node) map[string]func(ctx context.Context) error {
+// nodeRequests are valid requests, one of each kind that changes something about a volume.
+func nodeRequests() map[string]proto.Message {
 	capability := mountedAs(csi.VolumeCapability_AccessMode_SINGLE_NODE_MULTI_WRITER, "ext4")
-	return map[string]func(ctx context.Context) error{
-		"NodeStageVolume": func(ctx context.Context) error {
-			_, err := n.NodeStageVolume(ctx, &csi.NodeStageVolumeRequest{VolumeId: "v", StagingTargetPath: "/s", VolumeCapability: capability})
-			return err
+	return map[string]proto.Message{
+		"NodeStageVolume":   &csi.NodeStageVolumeRequest{VolumeId: "v", StagingTargetPath: "/s", VolumeCapability: capability},
+		"NodeUnstageVolume": &csi.NodeUnstageVolumeRequest{VolumeId: "v", StagingTargetPath: "/s"},
+		"NodePublishVolume": &csi.NodePublishVolumeRequest{
+			VolumeId: "v", StagingTargetPath: "/s", TargetPath: "/t", VolumeCapability: capability,
 		},
-		"NodeUnstageVolume": func(ctx context.Context) error {
-			_, err := n.NodeUnstageVolume(ctx, &csi.NodeUnstageVolumeRequest{VolumeId: "v", StagingTargetPath: "/s"})
-			return err
-		},
-		"NodePublishVolume": func(ctx context.Context) error {
-			_, err := n.NodePublishVolume(ctx, &csi.NodePublishVolumeRequest{VolumeId: "v", StagingTargetPath: "/s", TargetPath: "/t", VolumeCapability: capability})
-			return err
-		},
-		"NodeUnpublishVolume": func(ctx context.Context) error {
-			_, err := n.NodeUnpublishVolume(ctx, &csi.NodeUnpublishVolumeRequest{VolumeId: "v", TargetPath: "/t"})
-			return err
-		},
-		"NodeExpandVolume": func(ctx context.Context) error {
-			_, err := n.NodeExpandVolume(ctx, &csi.NodeExpandVolumeRequest{VolumeId: "v", VolumePath: "/t"})
-			return err
-		},
+		"NodeUnpublishVolume": &csi.NodeUnpublishVolumeRequest{VolumeId: "v", TargetPath: "/t"},
+		"NodeExpandVolume":    &csi.NodeExpandVolumeRequest{VolumeId: "v", VolumePath: "/t"},
 	}
+}
+
+// callNode makes a call as the server would.
+func callNode(t *testing.T, n *Node, method string, request proto.Message, intercept grpc.UnaryServerInterceptor) error {
+	t.Helper()
+	for _, m := range csi.Node_ServiceDesc.Methods {
+		if m.MethodName == method {
+			decode := func(into any) error { proto.Merge(into.(proto.Message), request); return nil }
+			_, err := m.Handler(n, t.Context(), decode, intercept)
+			return err
+		}
+	}
+	t.Fatalf("no method %s", method)
+	return nil
 }
 
 func TestWhatTheKubeletSendsReachesTheHost(t *testing.T) {
@@ -218,8 +221,8 @@ func TestEveryFailureOfTheHostHasItsCode(t *testing.T) {
 		errors.New("surprise"):   codes.Internal,
 	} {
 		n := nodeOf(t, &scriptedHost{err: fmt.Errorf("volume v: %w", err)})
-		for name, call := range everyNodeCall(n) {
-			got := call(t.Context())
+		for name, request := range nodeRequests() {
+			got := callNode(t, n, name, request, nil)
 			if codeFor(got) != code || !strings.Contains(got.Error(), "volume v") {
 				t.Errorf("%s: %v became %v, want %s", name, err, got, code)
 			}
@@ -229,26 +232,27 @@ func TestEveryFailureOfTheHostHasItsCode(t *testing.T) {
 
 func TestASecondCallForAVolumeIsAbortedWhileTheFirstRuns(t *testing.T) {
 	host := &scriptedHost{}
-	n := nodeOf(t, host)
-	for first, begin := range everyNodeCall(n) {
+	n, exclusive := nodeOf(t, host), (&inFlight{}).exclusive
+	for first, begin := range nodeRequests() {
 		host.meanwhile = func() {
-			for second, call := range everyNodeCall(n) {
-				if err := call(t.Context()); codeFor(err) != codes.Aborted {
+			for second, request := range nodeRequests() {
+				if err := callNode(t, n, second, request, exclusive); codeFor(err) != codes.Aborted || !strings.Contains(err.Error(), first) {
 					t.Errorf("%s during %s: %v, want Aborted", second, first, err)
 				}
 			}
-			if _, err := n.NodeUnstageVolume(t.Context(), &csi.NodeUnstageVolumeRequest{VolumeId: "another", StagingTargetPath: "/s"}); err != nil {
-				t.Errorf("another volume during %s: %v", first, err)
-			}
-			if _, err := n.NodeGetVolumeStats(t.Context(), &csi.NodeGetVolumeStatsRequest{VolumeId: "v", VolumePath: "/t"}); err != nil {
-				t.Errorf("stats during %s: %v", first, err)
+			for method, request := range map[string]proto.Message{
+				"NodeUnstageVolume":  &csi.NodeUnstageVolumeRequest{VolumeId: "another", StagingTargetPath: "/s"},
+				"NodeGetVolumeStats": &csi.NodeGetVolumeStatsRequest{VolumeId: "v", VolumePath: "/t"},
+			} {
+				if err := callNode(t, n, method, request, exclusive); err != nil {
+					t.Errorf("%v during %s: %v", request, first, err)
+				}
 			}
 		}
-		if err := begin(t.Context()); err != nil {
-			t.Errorf("%s: %v", first, err)
-		}
-		if err := begin(t.Context()); err != nil {
-			t.Errorf("%s after it ended: %v", first, err)
+		for range 2 { // and again after it ended
+			if err := callNode(t, n, first, begin, exclusive); err != nil {
+				t.Errorf("%s: %v", first, err)
+			}
 		}
 	}
 }

@@ -17,13 +17,11 @@ func (n *Node) NodeStageVolume(ctx context.Context, r *csi.NodeStageVolumeReques
 	if err := mountCapability(r.GetVolumeCapability()); err != nil {
 		return nil, err
 	}
-	err := n.exclusively(r.GetVolumeId(), "NodeStageVolume", func() error {
-		return n.host.Stage(ctx, disk.StageRequest{
-			VolumeID:   r.GetVolumeId(),
-			Path:       r.GetStagingTargetPath(),
-			FSType:     r.GetVolumeCapability().GetMount().GetFsType(),
-			MountFlags: r.GetVolumeCapability().GetMount().GetMountFlags(),
-		})
+	err := n.host.Stage(ctx, disk.StageRequest{
+		VolumeID:   r.GetVolumeId(),
+		Path:       r.GetStagingTargetPath(),
+		FSType:     r.GetVolumeCapability().GetMount().GetFsType(),
+		MountFlags: r.GetVolumeCapability().GetMount().GetMountFlags(),
 	})
 	if err != nil {
 		return nil, err
@@ -36,10 +34,7 @@ func (n *Node) NodeUnstageVolume(ctx context.Context, r *csi.NodeUnstageVolumeRe
 	if err := required("volume_id", r.GetVolumeId(), "staging_target_path", r.GetStagingTargetPath()); err != nil {
 		return nil, err
 	}
-	err := n.exclusively(r.GetVolumeId(), "NodeUnstageVolume", func() error {
-		return n.host.Unstage(ctx, r.GetVolumeId(), r.GetStagingTargetPath())
-	})
-	if err != nil {
+	if err := n.host.Unstage(ctx, r.GetVolumeId(), r.GetStagingTargetPath()); err != nil {
 		return nil, err
 	}
 	return &csi.NodeUnstageVolumeResponse{}, nil
@@ -57,15 +52,13 @@ func (n *Node) NodePublishVolume(ctx context.Context, r *csi.NodePublishVolumeRe
 		return nil, refuse(codes.FailedPrecondition, "staging_target_path is missing: volumes are staged before they are published")
 	}
 	mode := r.GetVolumeCapability().GetAccessMode().GetMode()
-	err := n.exclusively(r.GetVolumeId(), "NodePublishVolume", func() error {
-		return n.host.Publish(ctx, disk.PublishRequest{
-			VolumeID:    r.GetVolumeId(),
-			StagingPath: r.GetStagingTargetPath(),
-			TargetPath:  r.GetTargetPath(),
-			ReadOnly:    r.GetReadonly(),
-			MountFlags:  r.GetVolumeCapability().GetMount().GetMountFlags(),
-			Exclusive:   mode == csi.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER,
-		})
+	err := n.host.Publish(ctx, disk.PublishRequest{
+		VolumeID:    r.GetVolumeId(),
+		StagingPath: r.GetStagingTargetPath(),
+		TargetPath:  r.GetTargetPath(),
+		ReadOnly:    r.GetReadonly(),
+		MountFlags:  r.GetVolumeCapability().GetMount().GetMountFlags(),
+		Exclusive:   mode == csi.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER,
 	})
 	if err != nil {
 		return nil, err
@@ -78,10 +71,7 @@ func (n *Node) NodeUnpublishVolume(ctx context.Context, r *csi.NodeUnpublishVolu
 	if err := required("volume_id", r.GetVolumeId(), "target_path", r.GetTargetPath()); err != nil {
 		return nil, err
 	}
-	err := n.exclusively(r.GetVolumeId(), "NodeUnpublishVolume", func() error {
-		return n.host.Unpublish(ctx, r.GetVolumeId(), r.GetTargetPath())
-	})
-	if err != nil {
+	if err := n.host.Unpublish(ctx, r.GetVolumeId(), r.GetTargetPath()); err != nil {
 		return nil, err
 	}
 	return &csi.NodeUnpublishVolumeResponse{}, nil
@@ -97,18 +87,14 @@ func (n *Node) NodeExpandVolume(ctx context.Context, r *csi.NodeExpandVolumeRequ
 			return nil, err
 		}
 	}
-	var size int64
-	err := n.exclusively(r.GetVolumeId(), "NodeExpandVolume", func() (err error) {
-		size, err = n.host.Grow(ctx, r.GetVolumeId(), r.GetVolumePath(), r.GetCapacityRange().GetRequiredBytes())
-		return err
-	})
+	size, err := n.host.Grow(ctx, r.GetVolumeId(), r.GetVolumePath(), r.GetCapacityRange().GetRequiredBytes())
 	if err != nil {
 		return nil, err
 	}
 	return &csi.NodeExpandVolumeResponse{CapacityBytes: size}, nil
 }
 
-// NodeGetVolumeStats implements csi.NodeServer. It changes nothing, so it does not wait for other calls.
+// NodeGetVolumeStats implements csi.NodeServer.
 func (n *Node) NodeGetVolumeStats(_ context.Context, r *csi.NodeGetVolumeStatsRequest) (*csi.NodeGetVolumeStatsResponse, error) {
 	if err := required("volume_id", r.GetVolumeId(), "volume_path", r.GetVolumePath()); err != nil {
 		return nil, err
