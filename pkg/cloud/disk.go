@@ -56,7 +56,8 @@ func (d Disk) AttachedTo(instanceID string) bool {
 
 // Attachment is one disk on one instance.
 type Attachment struct {
-	DiskID     string
+	DiskID string
+	// InstanceID is the instance's id; for a user of the disk that is no instance of the cloud, words that name it.
 	InstanceID string
 	// Device is the cloud's guess at the device name ("/dev/vdb"); never rely on it to find the device.
 	Device string

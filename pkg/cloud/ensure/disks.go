@@ -161,12 +161,11 @@ func unfinished(op operation, disk cloud.Disk, err error) error {
 	if disk.ID == "" {
 		return fmt.Errorf("%s %s%s: %w", op.name, op.id, op.given, err)
 	}
-	advice := "its operator must reset the disk's state"
+	advice := "ask the cloud's operator"
 	if disk.Repair != "" {
-		advice = "its operator finds out which instance really has the disk, and then may run: " + disk.Repair
+		advice = "the cloud has lost the operation; its operator finds out which instance really has the disk, and then may run: " + disk.Repair
 	}
-	return fmt.Errorf("%s %s%s: %w: the disk is still %q; if it stays so, the cloud has lost the operation, and %s",
-		op.name, op.id, op.given, err, disk.RawState, advice)
+	return fmt.Errorf("%s %s%s: %w: the disk is still %q; if it stays so, %s", op.name, op.id, op.given, err, disk.RawState, advice)
 }
 
 // Get reads a disk from the cloud.

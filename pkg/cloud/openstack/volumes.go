@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -28,6 +29,7 @@ type volume struct {
 
 type volumeAttachment struct {
 	ServerID string `json:"server_id"`
+	HostName string `json:"host_name"`
 	Device   string `json:"device"`
 }
 
@@ -94,9 +96,9 @@ func (v volume) disk() cloud.Disk {
 	// Cinder's times have no zone and mean UTC; one that does not parse is left out.
 	d.CreatedAt, _ = time.Parse("2006-01-02T15:04:05.999999", v.CreatedAt)
 	for _, a := range v.Attachments {
-		if a.ServerID != "" { // else it is attached to a bare host
-			d.Attachments = append(d.Attachments, cloud.Attachment{DiskID: v.ID, InstanceID: a.ServerID, Device: a.Device})
-		}
+		// Without a server it is attached to a bare host, and no less in use.
+		user := cmp.Or(a.ServerID, "host "+a.HostName)
+		d.Attachments = append(d.Attachments, cloud.Attachment{DiskID: v.ID, InstanceID: user, Device: a.Device})
 	}
 	return d
 }

@@ -106,6 +106,13 @@ func TestADiskThatIsOnItsWayComesWithTheOperatorsCommandShouldItStayThere(t *tes
 	}
 }
 
+func TestADiskOnAHostThatIsNoServerIsInUse(t *testing.T) {
+	d := volume{ID: volumeID, Status: "in-use", Attachments: []volumeAttachment{{HostName: "storage-7"}}}.disk()
+	if len(d.Attachments) != 1 || !strings.Contains(d.Attachments[0].InstanceID, "storage-7") || d.AttachedTo("") {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestListDisksFollowsPagesAndFiltersWhatTheCloudDidNot(t *testing.T) {
 	f := newFakeCloud(t)
 	page := func(next string, names ...string) http.Handler {
