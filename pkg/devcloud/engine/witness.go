@@ -11,7 +11,6 @@ const (
 	DetachInUse      = "detach-in-use"     // a detach found the device open or mounted
 	SecondAttachment = "second-attachment" // a volume that is not multiattach was asked onto a second server
 	DeleteAttached   = "delete-attached"   // deletion was asked for a volume with an attachment
-	UnfrozenSnapshot = "unfrozen-snapshot" // a snapshot of a mounted file system, neither frozen nor forced
 )
 
 // Violation is one request or moment that endangered data. Tests assert that there is none.

@@ -147,26 +147,7 @@ func TestEveryPartByGophercloud(t *testing.T) {
 		t.Errorf("pool after the update: %+v", p)
 	}
 	step()
-	for name, n := range map[string]int{
-		"listeners":        len(all(t, listeners.List(c.member, listeners.ListOpts{LoadbalancerID: lb.ID}), listeners.ExtractListeners)),
-		"pools":            len(all(t, pools.List(c.member, pools.ListOpts{LoadbalancerID: lb.ID}), pools.ExtractPools)),
-		"monitors":         len(all(t, monitors.List(c.member, monitors.ListOpts{PoolID: p.ID}), monitors.ExtractMonitors)),
-		"listeners by tag": len(all(t, listeners.List(c.member, listeners.ListOpts{Tags: []string{"t"}}), listeners.ExtractListeners)),
-	} {
-		if n != 1 {
-			t.Errorf("%d %s", n, name)
-		}
-	}
-	tree, err := loadbalancers.GetStatuses(ctx, c.member, lb.ID).Extract()
-	check(err)
-	got := tree.Loadbalancer.Listeners[0].Pools[0]
-	if got.ID != p.ID || got.Members[0].ID != m.ID || got.Members[0].OperatingStatus != "DRAINING" {
-		t.Errorf("status tree: %+v", got)
-	}
-	_, _, raw := c.call("GET", "/v2/lbaas/loadbalancers/"+lb.ID+"/statuses", "") // gophercloud looks for another name
-	if text, _ := json.Marshal(raw); !strings.Contains(string(text), `"health_monitor":{"id":"`+hm.ID+`"`) {
-		t.Errorf("status tree: %s", text)
-	}
+	c.listsAndStatuses(lb.ID, p.ID, m.ID, hm.ID)
 	check(monitors.Delete(ctx, c.member, hm.ID).ExtractErr())
 	step()
 	check(pools.DeleteMember(ctx, c.member, p.ID, m.ID).ExtractErr())
@@ -176,6 +157,33 @@ func TestEveryPartByGophercloud(t *testing.T) {
 	check(pools.Delete(ctx, c.member, p.ID).ExtractErr())
 	step()
 	check(loadbalancers.Delete(ctx, c.member, lb.ID, nil).ExtractErr())
+}
+
+// listsAndStatuses looks for the parts of a load balancer in every list and in its status tree.
+func (c *cloud) listsAndStatuses(lb, pool, member, monitor string) {
+	c.t.Helper()
+	for name, n := range map[string]int{
+		"listeners":        len(all(c.t, listeners.List(c.member, listeners.ListOpts{LoadbalancerID: lb}), listeners.ExtractListeners)),
+		"pools":            len(all(c.t, pools.List(c.member, pools.ListOpts{LoadbalancerID: lb}), pools.ExtractPools)),
+		"monitors":         len(all(c.t, monitors.List(c.member, monitors.ListOpts{PoolID: pool}), monitors.ExtractMonitors)),
+		"listeners by tag": len(all(c.t, listeners.List(c.member, listeners.ListOpts{Tags: []string{"t"}}), listeners.ExtractListeners)),
+	} {
+		if n != 1 {
+			c.t.Errorf("%d %s", n, name)
+		}
+	}
+	tree, err := loadbalancers.GetStatuses(c.t.Context(), c.member, lb).Extract()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	got := tree.Loadbalancer.Listeners[0].Pools[0]
+	if got.ID != pool || got.Members[0].ID != member || got.Members[0].OperatingStatus != "DRAINING" {
+		c.t.Errorf("status tree: %+v", got)
+	}
+	_, _, raw := c.call("GET", "/v2/lbaas/loadbalancers/"+lb+"/statuses", "") // gophercloud looks for another name
+	if text, _ := json.Marshal(raw); !strings.Contains(string(text), `"health_monitor":{"id":"`+monitor+`"`) {
+		c.t.Errorf("status tree: %s", text)
+	}
 }
 
 func TestLists(t *testing.T) {

@@ -88,6 +88,9 @@ func (s *Service) onPort(tx *engine.Tx, lb LoadBalancer, portID string) (LoadBal
 	if port.DeviceID != "" {
 		return lb, badRequest("VIP port %s is used by device %s.", portID, port.DeviceID)
 	}
+	for _, other := range s.lbs.Where(tx, func(other LoadBalancer) bool { return other.VIPPortID == portID }) {
+		return lb, badRequest("VIP port %s is used by load balancer %s.", portID, other.ID)
+	}
 	lb.ForeignPort, lb.VIPPortID, lb.VIPNetworkID = true, portID, port.NetworkID
 	lb.VIPAddress, lb.VIPSubnetID = port.FixedIPs[0].Address, port.FixedIPs[0].SubnetID
 	return lb, nil

@@ -64,6 +64,10 @@ func TestTheVIP(t *testing.T) {
 	if lb.VIPAddress != mine.FixedIPs[0].Address {
 		t.Errorf("a VIP on a given port: %+v", lb)
 	}
+	w.refused(engine.Invalid, func(tx *engine.Tx) error { // the port is taken
+		_, err := w.s.CreateLoadBalancer(tx, project, LoadBalancerSpec{VIPPortID: engine.Some(mine.ID)})
+		return err
+	})
 	w.settle(lb.ID)
 	w.do(func(tx *engine.Tx) error { return w.s.DeleteLoadBalancer(tx, project, lb.ID, false) })
 	w.settle(lb.ID)
@@ -73,30 +77,30 @@ func TestTheVIP(t *testing.T) {
 	})
 }
 
-func TestRefusedParts(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "")
-	lb, other := w.active(), w.active()
-	trees := w.trees(lb.ID)
-	pool := trees.Pools[lb.ID][0].ID
-	foreign := w.trees(other.ID).Pools[other.ID][0].ID
-	listener := func(change func(*ListenerSpec)) func(tx *engine.Tx) error {
+type write = func(tx *engine.Tx) error
+
+// additions make requests for one more part of a load balancer that are good but for the change.
+func (w *world) additions(lb, pool string) (
+	listener func(func(*ListenerSpec)) write, newPool func(func(*PoolSpec)) write,
+	member func(func(*MemberSpec)) write, monitor func(func(*MonitorSpec)) write,
+) {
+	listener = func(change func(*ListenerSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
-			spec := ListenerSpec{LoadBalancerID: engine.Some(lb.ID), Protocol: engine.Some("TCP"), Port: engine.Some(81)}
+			spec := ListenerSpec{LoadBalancerID: engine.Some(lb), Protocol: engine.Some("TCP"), Port: engine.Some(81)}
 			change(&spec)
 			_, err := w.s.CreateListener(tx, project, spec)
 			return err
 		}
 	}
-	newPool := func(change func(*PoolSpec)) func(tx *engine.Tx) error {
+	newPool = func(change func(*PoolSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
-			spec := PoolSpec{LoadBalancerID: engine.Some(lb.ID), Protocol: engine.Some("TCP"), Algorithm: engine.Some("ROUND_ROBIN")}
+			spec := PoolSpec{LoadBalancerID: engine.Some(lb), Protocol: engine.Some("TCP"), Algorithm: engine.Some("ROUND_ROBIN")}
 			change(&spec)
 			_, err := w.s.CreatePool(tx, project, spec)
 			return err
 		}
 	}
-	member := func(change func(*MemberSpec)) func(tx *engine.Tx) error {
+	member = func(change func(*MemberSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
 			spec := MemberSpec{Address: engine.Some("10.200.0.60"), Port: engine.Some(80)}
 			change(&spec)
@@ -104,13 +108,13 @@ func TestRefusedParts(t *testing.T) {
 			return err
 		}
 	}
-	monitor := func(change func(*MonitorSpec)) func(tx *engine.Tx) error {
+	monitor = func(change func(*MonitorSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
-			bare, err := w.s.CreatePool(tx, project, PoolSpec{LoadBalancerID: engine.Some(lb.ID), Protocol: engine.Some("TCP"), Algorithm: engine.Some("ROUND_ROBIN")})
+			bare, err := w.s.CreatePool(tx, project, PoolSpec{LoadBalancerID: engine.Some(lb), Protocol: engine.Some("TCP"), Algorithm: engine.Some("ROUND_ROBIN")})
 			if err != nil {
 				return err
 			}
-			w.s.settle(tx, lb.ID, false)
+			w.s.settle(tx, lb, false)
 			spec := MonitorSpec{
 				PoolID: engine.Some(bare.ID), Type: engine.Some("HTTP"), Delay: engine.Some(5), Timeout: engine.Some(3), MaxRetries: engine.Some(2),
 			}
@@ -119,6 +123,17 @@ func TestRefusedParts(t *testing.T) {
 			return err
 		}
 	}
+	return listener, newPool, member, monitor
+}
+
+func TestRefusedParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	lb, other := w.active(), w.active()
+	trees := w.trees(lb.ID)
+	pool := trees.Pools[lb.ID][0].ID
+	foreign := w.trees(other.ID).Pools[other.ID][0].ID
+	listener, newPool, member, monitor := w.additions(lb.ID, pool)
 	tests := []struct {
 		name   string
 		reason engine.Reason
