@@ -140,6 +140,16 @@ func TestNobodyMayReadSecretsOrUseWildcards(t *testing.T) {
 	}
 }
 
+func TestTheCCMWritesOnlyTheStatusOfServices(t *testing.T) {
+	for _, role := range objects[rbacv1.ClusterRole](t, "ClusterRole", "fairlead-ccm", secret) {
+		for _, rule := range role.Rules {
+			if slices.Contains(rule.Resources, "services") && !slices.Equal(rule.Verbs, []string{"list", "watch"}) {
+				t.Errorf("%s: %+v", role.Name, rule)
+			}
+		}
+	}
+}
+
 func TestControllersRunWithoutPrivileges(t *testing.T) {
 	for _, chart := range []string{"fairlead-csi", "fairlead-ccm"} {
 		for _, d := range objects[appsv1.Deployment](t, "Deployment", chart, secret) {

@@ -122,22 +122,28 @@ var Annotations = []Annotation{
 // maxNumber is the largest number that the cloud's fields hold: 24 days in milliseconds.
 const maxNumber = 1<<31 - 1
 
-// unsupported are annotations that users of other controllers know. Silence would be worse than a refusal. The value is
-// what may stand there all the same because it asks for nothing.
-var unsupported = map[string]string{
-	prefix + "class":                     "",
-	prefix + "load-balancer-id":          "",
-	prefix + "port-id":                   "",
-	prefix + "member-subnet-id":          "",
-	prefix + "proxy-protocol":            "false",
-	prefix + "x-forwarded-for":           "false",
-	prefix + "timeout-tcp-inspect":       "0",
-	prefix + "default-tls-container-ref": "",
-	prefix + "flavor-id":                 "",
-	prefix + "availability-zone":         "",
-	prefix + "hostname":                  "",
-	prefix + "floating-subnet":           "",
-	prefix + "floating-subnet-tags":      "",
+// refusal is an annotation that is not supported yet.
+type refusal struct {
+	name     string
+	harmless string // the value that asks for nothing and may stand there; empty: none
+	doc      string // what it would do, and what to do instead
+}
+
+// refusals are annotations that users of other controllers know. Silence would be worse than a refusal.
+var refusals = []refusal{
+	{prefix + "class", "", "A named set of settings. Use the annotations of the settings."},
+	{prefix + "load-balancer-id", "", "One load balancer for several Services, or one that exists already."},
+	{prefix + "port-id", "", "The virtual address of a port that exists already."},
+	{prefix + "member-subnet-id", "", "The subnet of the nodes' addresses."},
+	{prefix + "proxy-protocol", "false", "The client's address in front of each connection. `externalTrafficPolicy: Local` does not keep it either: the load balancer is a proxy."},
+	{prefix + "x-forwarded-for", "false", "The client's address in an HTTP header. Use an Ingress or Gateway controller for HTTP."},
+	{prefix + "timeout-tcp-inspect", "0", "Time to wait for more of a connection's content before choosing a node."},
+	{prefix + "default-tls-container-ref", "", "TLS that ends at the load balancer. End it in the cluster."},
+	{prefix + "flavor-id", "", "Octavia's flavor of the load balancer: the cloud's default is used."},
+	{prefix + "availability-zone", "", "Octavia's availability zone of the load balancer: the cloud's default is used."},
+	{prefix + "hostname", "", "A host name in the status, in the place of the address."},
+	{prefix + "floating-subnet", "", "The floating network's subnet by a pattern of its name. Use `" + annotationFloatingSubnet + "`."},
+	{prefix + "floating-subnet-tags", "", "The floating network's subnet by its tags. Use `" + annotationFloatingSubnet + "`."},
 }
 
 // annotationAddress is written by other controllers for people to read; it asks for nothing.
@@ -183,10 +189,10 @@ func unknownAnnotations(annotations map[string]string) []error {
 		if slices.ContainsFunc(Annotations, func(a Annotation) bool { return a.Name == name }) {
 			continue
 		}
-		harmless, known := unsupported[name]
+		i := slices.IndexFunc(refusals, func(r refusal) bool { return r.name == name })
 		switch {
-		case known && value == harmless:
-		case known:
+		case i >= 0 && value == refusals[i].harmless:
+		case i >= 0:
 			errs = append(errs, fmt.Errorf("annotation %s: %q: not supported yet: remove it", name, value))
 		default:
 			errs = append(errs, fmt.Errorf("annotation %s: unknown: known are %s", name, strings.Join(knownNames(), ", ")))

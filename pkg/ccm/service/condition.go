@@ -28,8 +28,8 @@ const (
 	conditionCreating = "Creating"
 	conditionUpdating = "Updating"
 	conditionRemoving = "Removing"
-	conditionInvalid  = "Invalid"  // the Service has to be changed
-	conditionFailed   = "Failed"   // it is tried again
+	conditionInvalid  = "Invalid" // the Service has to be changed
+	conditionFailed   = "Failed"  // it is tried again
 )
 
 // maxConditionMessage bounds what a cloud's answer may put into a Service.
