@@ -149,7 +149,7 @@ func TestKillingTheCCMDuringAMemberUpdateOnlyDelaysIt(t *testing.T) {
 // slow orders a fault that makes matching answers late.
 func slow(ctx context.Context, t *testing.T, f api.Fault) {
 	t.Helper()
-	if _, err := cluster.Witness.Inject(ctx, f); err != nil {
+	if err := cluster.Witness.Inject(ctx, f); err != nil {
 		t.Fatal(err)
 	}
 }
