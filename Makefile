@@ -54,8 +54,9 @@ lint: ## Formatting, go vet, golangci-lint
 	"$$(go run ./tests/tools/build golangci-lint)/golangci-lint" run --allow-parallel-runners ./...
 
 .PHONY: e2e
-e2e: images ## The demo's steps, bad input and kill -9 tests as asserted Go tests on the lab
-	@mkdir -p bin && go test -c -o bin/e2e.test ./tests/e2e
+e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests as asserted Go tests on the lab
+	@go test -c -o bin/lab.test ./tests/lab && go test -c -o bin/e2e.test ./tests/e2e
+	cd tests/lab && ../../bin/lab.test -test.v -test.run '^TestLab$$' -test.timeout 5m -lab
 	cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab
 
 .PHONY: packages

@@ -37,7 +37,7 @@ func TestLab(t *testing.T) {
 		t.Fatalf("there is a lab on this machine (%v, %v): `lab down` first", left, err)
 	}
 	ctx := t.Context()
-	bin := buildPrograms(t)
+	bin := programs(t)
 	before := sysctls(t)
 	t.Cleanup(func() { _ = Down(context.Background(), t.Output()) })
 
@@ -71,13 +71,17 @@ func TestLab(t *testing.T) {
 	}
 }
 
-func buildPrograms(t *testing.T) string {
+// programs is the directory that make build fills.
+func programs(t *testing.T) string {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/", "github.com/fairlead-io/fairlead/tests/lab/cmd/lab",
-		"github.com/fairlead-io/fairlead/cmd/fairlead-devcloud")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	bin, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lab", "fairlead-devcloud"} {
+		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+			t.Fatalf("run make build first: %v", err)
+		}
 	}
 	return bin
 }
