@@ -20,6 +20,7 @@ import (
 	"k8s.io/cloud-provider/names"
 	"k8s.io/cloud-provider/options"
 	cliflag "k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/component-base/version/verflag"
 	controllermanager "k8s.io/controller-manager/app"
 	"k8s.io/controller-manager/controller"
@@ -102,6 +103,7 @@ func (a *App) open(cmd *cobra.Command, _ []string) error {
 	var err error
 	a.cloud, err = cloud.Open(cmd.Context(), ProviderName, cloud.Config{
 		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent,
+		Metrics: legacyregistry.Registerer(),
 	})
 	if err != nil {
 		return fmt.Errorf("--cloud-config: %w", err)
