@@ -24,8 +24,12 @@ build: ## Build the programs into bin/
 tools: ## Build the pinned tools: Kubernetes, containerd, etcd, helm, ... (20 minutes the first time)
 	@go run ./tests/tools/build all >/dev/null
 
+# What the lab runs; built before anything starts, so that its progress is seen and nothing waits for it later.
+LAB_TOOLS := kubernetes provisioner containerd runc cni etcd helm
+
 .PHONY: images
-images: build ## Make the container images (docker archives in the cache)
+images: build ## Make the container images (docker archives in the cache) and the lab's tools
+	@go run ./tests/tools/build $(LAB_TOOLS) >/dev/null
 	@kubernetes=$$(go run ./tests/tools/build kubernetes) && provisioner=$$(go run ./tests/tools/build provisioner) && \
 	  go run ./deploy/images --bin bin --bin "$$kubernetes" --bin "$$provisioner"
 
