@@ -7,11 +7,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	cloudprovider "k8s.io/cloud-provider"
@@ -36,6 +38,8 @@ const (
 	defaultWorkers = 5
 	// shutdownTimeout is how long steps under way may take to end after SIGTERM.
 	shutdownTimeout = 10 * time.Second
+	// connectPause is the pause between attempts to reach a cloud that did not answer at the start.
+	connectPause = 3 * time.Second
 )
 
 // App is one run of the program.
@@ -47,9 +51,11 @@ type App struct {
 	class     string
 	defaults  loadbalancer.Defaults
 
-	cloud    cloud.Cloud
+	cloud    cloud.Cloud // nil until it has answered
+	noCloud  error       // why it did not at the start
 	client   kubernetes.Interface
 	stopping context.Context
+	led      atomic.Bool // this process became the leader
 	running  sync.WaitGroup
 }
 
@@ -71,9 +77,16 @@ func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
 		"balancers for its Services of type LoadBalancer. The cloud's credentials are read from --cloud-config, a\n" +
 		"clouds.yaml or a cloud.conf; without it, from the usual places of clouds.yaml."
 	cmd.SilenceUsage = true
-	cmd.PreRunE = a.open
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flag("version").Value.String() == string(verflag.VersionTrue) {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Replace(userAgent, "/", " ", 1))
+			return err
+		}
+		verflag.PrintAndExitIfRequested() // --version=raw, which is about the libraries
+		if err := a.open(cmd.Context()); err != nil {
+			return err
+		}
 		if err := run(cmd, args); err != nil {
 			return err
 		}
@@ -94,25 +107,72 @@ func (a *App) flags() cliflag.NamedFlagSets {
 	return sets
 }
 
-// open connects to the cloud before anything else happens, so that a bad configuration is the first line of the log.
-func (a *App) open(cmd *cobra.Command, _ []string) error {
-	verflag.PrintAndExitIfRequested()
+// open connects to the cloud before anything else happens, so that a bad configuration is the first line of the log. What
+// the cloud refuses or does not answer can be put right without a restart: the leader tries again.
+func (a *App) open(ctx context.Context) error {
 	if name := a.options.KubeCloudShared.CloudProvider.Name; name != ProviderName {
 		return fmt.Errorf("--cloud-provider: %q: allowed is %s", name, ProviderName)
 	}
-	var err error
-	a.cloud, err = cloud.Open(cmd.Context(), ProviderName, cloud.Config{
+	err := a.connect(ctx)
+	if errors.Is(err, cloud.ErrUnavailable) || errors.Is(err, cloud.ErrUnauthorized) {
+		a.noCloud = err
+		return nil
+	}
+	return err
+}
+
+// connect sets a.cloud.
+func (a *App) connect(ctx context.Context) error {
+	c, err := cloud.Open(ctx, ProviderName, cloud.Config{
 		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent,
 		Metrics: legacyregistry.Registerer(),
 	})
 	if err != nil {
 		return fmt.Errorf("--cloud-config: %w", err)
 	}
+	a.cloud = c
 	return nil
 }
 
+// connected is the provider of a cloud that may have to be waited for.
+type connected struct {
+	*Provider
+	app *App
+}
+
+// provider is what the library works with. It asks for it when logging is set up.
 func (a *App) provider(*config.CompletedConfig) cloudprovider.Interface {
-	return NewProvider(a.cloud, a.cloud.Region())
+	if a.noCloud != nil {
+		klog.FromContext(a.stopping).Error(a.noCloud, "The cloud cannot be used yet; the leader will try again")
+	}
+	return &connected{Provider: NewProvider(unconnected{}, ""), app: a}
+}
+
+// Initialize implements cloudprovider.Interface. The library calls it in the leader, when health is served already and
+// before any controller starts: this is the place to wait for the cloud. It returns without one when the program ends.
+func (p *connected) Initialize(cloudprovider.ControllerClientBuilder, <-chan struct{}) {
+	a := p.app
+	a.led.Store(true)
+	_ = wait.PollUntilContextCancel(a.stopping, connectPause, true, func(ctx context.Context) (bool, error) {
+		if a.cloud != nil {
+			return true, nil
+		}
+		if err := a.connect(ctx); err != nil {
+			klog.FromContext(ctx).Error(err, "Trying again", "pause", connectPause)
+			return false, nil
+		}
+		return true, nil
+	})
+	if a.cloud != nil {
+		p.Provider = NewProvider(a.cloud, a.cloud.Region())
+	}
+}
+
+// unconnected is the cloud of a program that ends before it reached one.
+type unconnected struct{ cloud.Instances }
+
+func (unconnected) ListInstances(context.Context) ([]cloud.Instance, error) {
+	return nil, &cloud.Error{Kind: cloud.ErrUnavailable, Op: "list instances", Message: "the program ends"}
 }
 
 // controllers are the ones that are real here: two of the library's and our own.
@@ -130,6 +190,9 @@ func (a *App) controllers() map[string]app.ControllerInitFuncConstructor {
 func (a *App) serviceController(init app.ControllerInitContext, completed *config.CompletedConfig, _ cloudprovider.Interface) app.InitFunc {
 	a.client = completed.Client
 	return func(ctx context.Context, manager controllermanager.ControllerContext) (controller.Interface, bool, error) {
+		if a.cloud == nil {
+			return nil, false, nil // the program ends
+		}
 		client, err := completed.ClientBuilder.Client(init.ClientName)
 		if err != nil {
 			return nil, false, fmt.Errorf("service controller: %w", err)
@@ -187,7 +250,7 @@ func (a *App) shutdown(ctx context.Context) error {
 		return errors.New("shutdown: steps under way did not end in time")
 	}
 	election := a.options.Generic.LeaderElection
-	if !election.LeaderElect || a.client == nil {
+	if !election.LeaderElect || a.client == nil || !a.led.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
@@ -199,7 +262,7 @@ func (a *App) shutdown(ctx context.Context) error {
 }
 
 // releaseLease gives up a Lease that this process holds. The library's elector, which offers no way to do it, begins its
-// holder's name with the host's.
+// holder's name with the host's; another process on the same host may hold it, so this is for one that has led.
 func releaseLease(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
 	lease, err := client.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
