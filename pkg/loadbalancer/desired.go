@@ -41,6 +41,7 @@ func Desired(in Input) (Spec, error) {
 		VIP:            d.vip(),
 		FloatingIP:     d.floatingIP(),
 		KeepFloatingIP: d.settings.keepFloatingIP,
+		Ignored:        ignored(in.Service),
 	}
 	spec.Balancer = cloud.LoadBalancer{
 		Name:        name(in.Service),
@@ -57,6 +58,18 @@ func Desired(in Input) (Spec, error) {
 		return Spec{}, &InvalidError{errors.Join(d.errs...)}
 	}
 	return spec, nil
+}
+
+// ignored is what of the Service has no effect at the load balancer. The API server writes the default time-out into every
+// Service with an affinity.
+func ignored(service *corev1.Service) []string {
+	config := service.Spec.SessionAffinityConfig
+	if service.Spec.SessionAffinity != corev1.ServiceAffinityClientIP || config == nil || config.ClientIP == nil ||
+		config.ClientIP.TimeoutSeconds == nil || *config.ClientIP.TimeoutSeconds == corev1.DefaultClientIPServiceAffinitySeconds {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.sessionAffinityConfig.clientIP.timeoutSeconds: %d: has no effect at the load balancer: "+
+		"the cloud's TCP pools remember clients for a time of their own", *config.ClientIP.TimeoutSeconds)}
 }
 
 // Removal is the Spec of a Service that no longer has a load balancer. It does not mind how invalid the Service is. Where

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 )
@@ -84,6 +85,36 @@ func TestInvalidServicesAreToldFieldValueAndWhatIsAllowed(t *testing.T) {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("the error lacks %q: %v", part, err)
 				}
+			}
+		})
+	}
+}
+
+func TestTimeoutOfAnAffinityThatTheCloudCannotKeepIsAnnounced(t *testing.T) {
+	cases := []struct {
+		name     string
+		affinity corev1.ServiceAffinity
+		seconds  *int32
+		announce bool
+	}{
+		{"no affinity", corev1.ServiceAffinityNone, nil, false},
+		{"an affinity without a word about time", corev1.ServiceAffinityClientIP, nil, false},
+		{"the default, which the API server writes", corev1.ServiceAffinityClientIP, ptr.To[int32](10800), false},
+		{"another time", corev1.ServiceAffinityClientIP, ptr.To[int32](60), true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			spec, err := desiredOf(func(s *corev1.Service) {
+				s.Spec.SessionAffinity = c.affinity
+				if c.seconds != nil {
+					s.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: c.seconds}}
+				}
+			})
+			if err != nil || (len(spec.Ignored) > 0) != c.announce {
+				t.Fatalf("announced %q, %v", spec.Ignored, err)
+			}
+			if c.announce && !strings.Contains(spec.Ignored[0], "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 60:") {
+				t.Errorf("announced %q", spec.Ignored)
 			}
 		})
 	}

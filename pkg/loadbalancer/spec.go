@@ -69,6 +69,9 @@ type Spec struct {
 	FloatingIP *FloatingIP
 	// KeepFloatingIP leaves the public address in the project when the Service no longer needs it.
 	KeepFloatingIP bool
+	// Ignored is what the Service asks for and no cloud can do, for people. It refuses nothing: it may have its effect
+	// inside the cluster.
+	Ignored []string
 }
 
 // VIP is the place of the virtual address. It is chosen once: a cloud cannot move it.

@@ -465,3 +465,47 @@ func TestLoadBalancerThatTheCloudGaveUpIsBuiltAnewWithBackOff(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatTheCloudCannotKeepIsToldOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.nodes(1)
+		w.start()
+		w.service("web", func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP })
+		w.pass(10 * time.Second)
+		w.served("web", 1)
+		w.events.take()
+		w.cloud.ResetCalls()
+		seconds := int32(60)
+		w.edit("web", func(s *corev1.Service) {
+			s.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &seconds}}
+		})
+		w.pass(time.Second)
+		w.edit("web", func(s *corev1.Service) { s.Annotations["example.com/a"] = "b" })
+		w.pass(10 * time.Second)
+		if got := w.events.take(); len(got) != 1 || !strings.Contains(got[0], "Warning SettingIgnored spec.sessionAffinityConfig.clientIP.timeoutSeconds: 60") {
+			t.Errorf("events %q", got)
+		}
+		if steps, _ := w.calls(); steps > 0 {
+			t.Errorf("it cost calls: %v", w.cloud.Calls())
+		}
+	})
+}
+
+func TestFinalizerThatSomebodyTookAwayComesBack(t *testing.T) {
+	settled(t, 1, nil, func(w *world) {
+		w.edit("web", func(s *corev1.Service) { s.Finalizers = nil }) // kubectl replace does
+		w.pass(5 * time.Second)
+		if s, err := w.get("web"); err != nil || !hasFinalizer(s) {
+			t.Errorf("finalizers %v, %v", s.Finalizers, err)
+		}
+		if got := w.condition("web"); got.Reason != "Current" {
+			t.Errorf("condition %+v", got)
+		}
+		if steps, _ := w.calls(); steps > 0 {
+			t.Errorf("it cost calls: %v", w.cloud.Calls())
+		}
+		w.deleteService("web")
+		w.pass(time.Minute)
+		w.empty()
+	})
+}

@@ -16,7 +16,7 @@ import (
 // finalizer keeps a Service until nothing of its load balancer is left. It is the library's.
 const finalizer = "service.kubernetes.io/load-balancer-cleanup"
 
-// Event reasons: the library's.
+// Event reasons: the library's, and one of our own for what has no effect.
 const (
 	reasonEnsuring    = "EnsuringLoadBalancer"
 	reasonEnsured     = "EnsuredLoadBalancer"
@@ -25,6 +25,7 @@ const (
 	reasonDeleting    = "DeletingLoadBalancer"
 	reasonDeleted     = "DeletedLoadBalancer"
 	reasonUnavailable = "UnAvailableLoadBalancer"
+	reasonIgnored     = "SettingIgnored"
 )
 
 // What may stand for an address in report.
@@ -48,10 +49,11 @@ func (c *Controller) patch(ctx context.Context, s *corev1.Service, metadata, sta
 	return nil
 }
 
-// addFinalizer keeps the Service from now on, and says that its load balancer is to come.
+// addFinalizer keeps the Service from now on, and says that its load balancer is to come. Where somebody took the
+// finalizer of a Service away that is at rest, it only comes back.
 func (c *Controller) addFinalizer(ctx context.Context, s *corev1.Service, r *serviceRecord) error {
-	if hasFinalizer(s) {
-		return nil
+	if r.settled != "" {
+		return c.patch(ctx, s, map[string]any{"finalizers": []string{finalizer}}, map[string]any{})
 	}
 	condition, _ := r.nextCondition(s, conditionCreating, "The load balancer is being created")
 	return r.write(condition, c.patch(ctx, s, map[string]any{"finalizers": []string{finalizer}},
@@ -62,7 +64,7 @@ func (c *Controller) addFinalizer(ctx context.Context, s *corev1.Service, r *ser
 // ask for a load balancer again must not have changed meanwhile. A Service that is gone already is fine.
 func (c *Controller) release(ctx context.Context, s *corev1.Service, r *serviceRecord) error {
 	metadata, status := map[string]any{}, map[string]any{}
-	if hasFinalizer(s) {
+	if hasFinalizer(s) || r.finalized { // the informer may not show it yet
 		metadata["$deleteFromPrimitiveList/finalizers"] = []string{finalizer}
 	}
 	if len(s.Status.LoadBalancer.Ingress) > 0 {

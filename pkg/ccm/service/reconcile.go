@@ -72,13 +72,17 @@ func (c *Controller) ensure(ctx context.Context, key string, s *corev1.Service, 
 	if err != nil {
 		return c.failed(ctx, s, r, err)
 	}
+	if hasFinalizer(s) {
+		r.finalized = false // the informer has caught up; from now on it tells when somebody takes it away
+	}
 	first := !hasFinalizer(s) && !r.finalized
-	if !r.finalized {
+	if first {
 		if err := c.addFinalizer(ctx, s, r); err != nil {
 			return 0, err
 		}
 		r.finalized = true
 	}
+	c.tellIgnored(s, r, spec)
 	if r.settled == spec.Hash() && time.Now().Before(r.mendAt) {
 		return c.rest(ctx, key, s, r, spec)
 	}
@@ -182,6 +186,16 @@ func (c *Controller) announce(s *corev1.Service, r *serviceRecord, steps []loadb
 		}
 		r.announced, r.created = true, true
 	}
+}
+
+// tellIgnored tells the user once what of the Service has no effect.
+func (c *Controller) tellIgnored(s *corev1.Service, r *serviceRecord, spec loadbalancer.Spec) {
+	for _, text := range spec.Ignored {
+		if !slices.Contains(r.ignored, text) {
+			c.warn(s, reasonIgnored, "%s", text)
+		}
+	}
+	r.ignored = spec.Ignored
 }
 
 // serving reports whether there is a balancer that may still carry connections.

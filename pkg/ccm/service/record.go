@@ -16,6 +16,8 @@ type serviceRecord struct {
 	mu    sync.Mutex // a worker, a waiter and the sweep meet here
 	uid   types.UID
 	noted *metav1.Condition // that was last written; the informer may still show an older one. nil: none yet
+	// ignored is what the user was told to have no effect.
+	ignored []string
 	memory
 }
 
@@ -36,7 +38,7 @@ type memory struct {
 
 	announced bool   // the event that work has begun is out
 	created   bool   // that work is more than a change of members
-	finalized bool   // the finalizer was set, whatever the informer still says
+	finalized bool   // the finalizer was set, and the informer does not show it yet
 	removed   bool   // everything is gone and the finalizer with it
 	removedAt string // the Service's resourceVersion before that; the informer may still show it
 	complaint string
