@@ -490,22 +490,3 @@ func TestWhatTheCloudCannotKeepIsToldOnce(t *testing.T) {
 		}
 	})
 }
-
-func TestFinalizerThatSomebodyTookAwayComesBack(t *testing.T) {
-	settled(t, 1, nil, func(w *world) {
-		w.edit("web", func(s *corev1.Service) { s.Finalizers = nil }) // kubectl replace does
-		w.pass(5 * time.Second)
-		if s, err := w.get("web"); err != nil || !hasFinalizer(s) {
-			t.Errorf("finalizers %v, %v", s.Finalizers, err)
-		}
-		if got := w.condition("web"); got.Reason != "Current" {
-			t.Errorf("condition %+v", got)
-		}
-		if steps, _ := w.calls(); steps > 0 {
-			t.Errorf("it cost calls: %v", w.cloud.Calls())
-		}
-		w.deleteService("web")
-		w.pass(time.Minute)
-		w.empty()
-	})
-}

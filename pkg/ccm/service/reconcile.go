@@ -19,9 +19,6 @@ import (
 // unsureFor is how long the cloud may still be at work on a creation whose answer was lost.
 const unsureFor = time.Minute
 
-// staleDelay is how soon the informer will have caught up with our own write.
-const staleDelay = 100 * time.Millisecond
-
 // Reconcile takes one Service as far towards what it needs as is possible without waiting. It returns when to come back:
 // 0 when an event will tell, be it of Kubernetes or of the cloud. An error is to be tried again with back-off.
 func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
@@ -62,9 +59,6 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 
 // ensure works on a Service that shall have a load balancer.
 func (c *Controller) ensure(ctx context.Context, key string, s *corev1.Service, r *serviceRecord) (time.Duration, error) {
-	if r.removed && r.removedAt == s.ResourceVersion {
-		return staleDelay, nil
-	}
 	if r.removal {
 		r.memory = memory{lastID: r.lastID, lastWrite: r.lastWrite, unsure: r.unsure, lost: r.lost}
 	}
@@ -256,7 +250,7 @@ func (c *Controller) gone(ctx context.Context, key string, s *corev1.Service, r 
 	if err := c.release(ctx, s, r); err != nil {
 		return 0, err
 	}
-	r.removed, r.removedAt, r.finalized = true, s.ResourceVersion, false
+	r.removed, r.finalized = true, false
 	c.normal(s, reasonDeleted, "Deleted load balancer")
 	c.queue.Forget(key)
 	return 0, nil

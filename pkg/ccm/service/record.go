@@ -36,11 +36,10 @@ type memory struct {
 	unsure    time.Time // when the outcome of a creation was last unknown
 	lost      time.Time // when the outcome of any request was: it may take effect after it was looked for in vain
 
-	announced bool   // the event that work has begun is out
-	created   bool   // that work is more than a change of members
-	finalized bool   // the finalizer was set, and the informer does not show it yet
-	removed   bool   // everything is gone and the finalizer with it
-	removedAt string // the Service's resourceVersion before that; the informer may still show it
+	announced bool // the event that work has begun is out
+	created   bool // that work is more than a change of members
+	finalized bool // the finalizer was set, and the informer does not show it yet
+	removed   bool // everything is gone and the finalizer with it
 	complaint string
 }
 
