@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,4 +158,39 @@ func TestManyFaultsOnlyDelay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// refusing refuses every load balancer, under a request id of its own as real clouds do.
+type refusing struct {
+	*cloudtest.Memory
+	refused int
+}
+
+func (r *refusing) CreateLoadBalancer(context.Context, cloud.LoadBalancer) (cloud.LoadBalancer, error) {
+	r.refused++
+	return cloud.LoadBalancer{}, &cloud.Error{Kind: cloud.ErrExhausted, Op: "create load balancer", Status: 403, RequestID: fmt.Sprintf("req-%d", r.refused)}
+}
+
+func TestSameRefusalIsToldOnceThoughEveryRequestHasItsOwnID(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		api := &refusing{Memory: w.cloud}
+		w.opts.Cloud = api
+		w.nodes(1)
+		w.start()
+		w.service("web", nil)
+		w.pass(time.Minute)
+		w.halt()
+		if api.refused < 3 {
+			t.Errorf("tried %d times", api.refused)
+		}
+		told := 0
+		for _, line := range w.events.take() {
+			if strings.Contains(line, reasonFailed) {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+	})
 }

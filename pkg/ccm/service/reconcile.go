@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -301,15 +302,25 @@ func (c *Controller) failed(ctx context.Context, s *corev1.Service, r *serviceRe
 	}
 	var invalid *loadbalancer.InvalidError
 	slow := errors.As(err, &invalid) || !isCloudAnswer(err)
-	if text := err.Error() + advice(err); text != r.complaint && !errors.Is(err, cloud.ErrBusy) {
+	text := err.Error() + advice(err)
+	if complaint := withoutRequestID(text, err); complaint != r.complaint && !errors.Is(err, cloud.ErrBusy) {
 		c.warn(s, reasonFailed, "Error syncing load balancer: %s", text)
-		r.complaint = text
+		r.complaint = complaint
 		c.noteFailure(ctx, s, r, err, text)
 	}
 	if slow {
 		return invalidRetryDelay, nil
 	}
 	return 0, err
+}
+
+// withoutRequestID makes the texts of the same failure equal: every request has an id of its own.
+func withoutRequestID(text string, err error) string {
+	var ce *cloud.Error
+	if errors.As(err, &ce) && ce.RequestID != "" {
+		return strings.ReplaceAll(text, ce.RequestID, "")
+	}
+	return text
 }
 
 // isCloudAnswer tells what the cloud answered from what we know without asking it.
