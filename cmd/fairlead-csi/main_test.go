@@ -371,7 +371,7 @@ func TestLostAnswersOnlyDelayTheOutcome(t *testing.T) {
 			func(ctx context.Context) error { return l.unpublish(nodes[0])(ctx) }},
 		{"delete, 503 before the effect", api.Fault{Service: "volume", Method: "DELETE", When: "before", Status: 503, Count: 1}, l.remove},
 	} {
-		if _, err := w.Inject(t.Context(), step.fault); err != nil {
+		if err := w.Inject(t.Context(), step.fault); err != nil {
 			t.Fatal(err)
 		}
 		var err error
