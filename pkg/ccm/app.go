@@ -84,7 +84,7 @@ func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
 			return err
 		}
 		verflag.PrintAndExitIfRequested() // --version=raw, which is about the libraries
-		if err := a.open(cmd.Context()); err != nil {
+		if err := a.open(ctx); err != nil {
 			return err
 		}
 		if err := run(cmd, args); err != nil {
