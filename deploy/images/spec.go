@@ -114,7 +114,7 @@ func postgres() image {
 		Links:   map[string]string{"/bin/sh": "bash"},
 		Dirs:    map[string]int64{"/tmp": 0o1777, "/proc": 0o755, "/sys": 0o755, "/dev": 0o755, "/data": 0o777, "/run": 0o755},
 		Config: config{User: "999:999", Entrypoint: []string{"/entrypoint.sh"}, WorkingDir: "/",
-			Env: []string{"PATH=" + bin + ":/usr/bin:/bin", "LANG=C.UTF-8", "PGDATA=/data/pgdata"}},
+			Env: []string{"PATH=" + bin + ":/usr/bin:/bin", "LANG=C.UTF-8", "PGDATA=/data/pgdata", "PGHOST=/tmp"}},
 	}
 }
 
