@@ -1,10 +1,6 @@
 package network
 
-import (
-	"errors"
-
-	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
-)
+import "github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 
 // The refusals carry Neutron's exception names: clients tell cases of one status apart by them.
 
@@ -34,12 +30,6 @@ func conflict(typ, format string, args ...any) error {
 
 func invalid(typ, format string, args ...any) error {
 	return engine.RefuseAs(engine.Invalid, typ, format, args...)
-}
-
-// IsNotFound reports whether err says that an object does not exist.
-func IsNotFound(err error) bool {
-	var e *engine.Error
-	return errors.As(err, &e) && e.Reason == engine.NotFound
 }
 
 // room fails when a project that has used n of a resource may have no more. The list is written as Python writes it.
