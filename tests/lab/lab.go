@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +26,9 @@ import (
 
 // Options of Up.
 type Options struct {
-	// Nodes is how many nodes there shall be, 1 to layout.MaxNodes.
+	// Nodes is how many nodes there shall be, up to layout.MaxNodes. None: the control plane alone, without a cloud.
 	Nodes int
-	// Bin is the directory with the built programs lab and fairlead-devcloud.
+	// Bin is the directory with the built programs lab and fairlead-devcloud; a control plane alone needs neither.
 	Bin string
 	// Progress gets a line per step.
 	Progress io.Writer
@@ -38,13 +39,17 @@ var errNotRoot = errors.New("the lab makes network namespaces, mounts and loop d
 // debianPackages are the programs that nodes take from the machine.
 var debianPackages = []string{"nftables", "iproute2", "util-linux", "mount", "e2fsprogs", "xfsprogs"}
 
-var toolNames = []string{"etcd", "kubernetes", "containerd", "runc", "cni"}
+// What the control plane is made of, and what the nodes need besides.
+var (
+	controlPlaneTools = []string{"etcd", "kubernetes"}
+	nodeTools         = []string{"containerd", "runc", "cni"}
+)
 
 // Up starts the lab and returns when all nodes are Ready and hold all images. A lab that is up with as many nodes
 // stays as it is, but gets new images.
 func Up(ctx context.Context, opts Options) error {
-	if opts.Nodes < 1 || opts.Nodes > layout.MaxNodes {
-		return fmt.Errorf("cannot have %d nodes: 1 to %d", opts.Nodes, layout.MaxNodes)
+	if opts.Nodes < 0 || opts.Nodes > layout.MaxNodes {
+		return fmt.Errorf("cannot have %d nodes: 0 to %d", opts.Nodes, layout.MaxNodes)
 	}
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -62,8 +67,10 @@ func Up(ctx context.Context, opts Options) error {
 	if err := down(ctx); err != nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}
-	if err := tools.InstallPackages(ctx, opts.Progress, debianPackages...); err != nil {
-		return err
+	if opts.Nodes > 0 {
+		if err := tools.InstallPackages(ctx, opts.Progress, debianPackages...); err != nil {
+			return err
+		}
 	}
 	if err := prepareState(ctx, opts); err != nil {
 		return err
@@ -104,7 +111,11 @@ func prepareState(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
-	for _, name := range toolNames {
+	names, programs := controlPlaneTools, []string(nil)
+	if opts.Nodes > 0 {
+		names, programs = slices.Concat(controlPlaneTools, nodeTools), []string{"lab", devcloudName}
+	}
+	for _, name := range names {
 		dir, err := tools.Build(ctx, name, opts.Progress)
 		if err != nil {
 			return err
@@ -113,7 +124,7 @@ func prepareState(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
-	for _, name := range []string{"lab", devcloudName} {
+	for _, name := range programs {
 		if err := install(opts.Bin, name); err != nil {
 			return err
 		}
@@ -163,6 +174,9 @@ func copyFile(from, to string, mode os.FileMode) error {
 func startAll(ctx context.Context, opts Options, steps *steps) error {
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
+		if opts.Nodes == 0 {
+			return nil
+		}
 		if err := startDevcloud(bothCtx); err != nil {
 			return err
 		}
@@ -176,7 +190,7 @@ func startAll(ctx context.Context, opts Options, steps *steps) error {
 		steps.done("the Kubernetes API answers at %s", layout.APIServerURL)
 		return nil
 	})
-	if err := both.Wait(); err != nil {
+	if err := both.Wait(); err != nil || opts.Nodes == 0 {
 		return err
 	}
 	if err := createServers(ctx, nodes(opts.Nodes)); err != nil {

@@ -12,7 +12,10 @@ import (
 	"github.com/fairlead-io/fairlead/tests/lab/proc"
 )
 
-var hostPrograms = []string{devcloudName, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+var (
+	controlPlane = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+	hostPrograms = append([]string{devcloudName}, controlPlane...)
+)
 
 // Status says which parts of the lab run.
 type Status struct {
@@ -20,6 +23,8 @@ type Status struct {
 	Programs map[string]bool
 	// Nodes of the lab and whether they run.
 	Nodes map[string]bool
+	// Up says that `lab up` has succeeded.
+	Up bool
 }
 
 // ReadStatus looks at the processes. A lab that is down has no nodes.
@@ -43,6 +48,10 @@ func ReadStatus() (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("%s: %w", layout.UpFile, err)
 	}
+	status.Up = true
+	if count == 0 {
+		delete(status.Programs, devcloudName)
+	}
 	for _, place := range nodes(count) {
 		status.Nodes[place.Name] = node.Running(place)
 	}
@@ -58,7 +67,7 @@ func (s Status) Complete() bool {
 			}
 		}
 	}
-	return len(s.Nodes) > 0
+	return s.Up
 }
 
 // String has a line per part.
@@ -72,7 +81,9 @@ func (s Status) String() string {
 		_, _ = fmt.Fprintf(&out, "%-26s %s\n", name, word)
 	}
 	for _, name := range hostPrograms {
-		line(name, s.Programs[name])
+		if runs, known := s.Programs[name]; known {
+			line(name, runs)
+		}
 	}
 	for i := 1; i <= layout.MaxNodes; i++ {
 		if runs, known := s.Nodes[layout.NodeAt(i).Name]; known {

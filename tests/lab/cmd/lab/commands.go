@@ -27,7 +27,7 @@ func upCommand() *cobra.Command {
 			return lab.Up(cmd.Context(), opts)
 		},
 	}
-	cmd.Flags().IntVar(&opts.Nodes, "nodes", 2, "number of nodes, 1 to 9")
+	cmd.Flags().IntVar(&opts.Nodes, "nodes", 2, "number of nodes, 0 to 9; 0 is the control plane alone, without a cloud")
 	cmd.Flags().StringVar(&opts.Bin, "bin", "", "directory with the programs lab and fairlead-devcloud (default: where this program is)")
 	return cmd
 }
