@@ -1,0 +1,136 @@
+// Package tenant makes a project of its own for one test run on a real OpenStack: a user with an application credential,
+// a network that is routed to the outside, servers. All of it goes with the tenant, and what somebody else left in it
+// is an error. It needs the cloud's administrator.
+package tenant
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/config"
+	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+
+	"github.com/fairlead-io/fairlead/tests/witness"
+)
+
+// AdminCloud is the administrator's entry in Options.CloudsFile.
+const AdminCloud = "admin"
+
+// Server is a server that New makes. ID and Address are filled by New.
+type Server struct {
+	Name     string
+	Zone     string
+	Metadata map[string]string
+	// FixedAddress is the address it shall have; empty: Neutron's choice.
+	FixedAddress string
+
+	ID, Address string
+}
+
+// Options of New.
+type Options struct {
+	CloudsFile string // has the cloud AdminCloud
+	Name       string // of the project, its user and all that belongs to them
+	// CIDR of the tenant's subnet; default 10.6.0.0/24. Gateway: its gateway; empty: the first address.
+	CIDR, Gateway string
+	// PoolStart and PoolEnd bound the addresses that Neutron chooses; empty: all.
+	PoolStart, PoolEnd string
+	Servers            []Server
+}
+
+// Tenant is a project with what New made in it.
+type Tenant struct {
+	Name, ProjectID, UserID, Password string
+	// CloudsFile has the cloud Name (application credential) and the cloud Name+"-password"; mode 0600.
+	CloudsFile                                                string
+	NetworkID, SubnetID, RouterID, ExternalNetworkID, ImageID string
+	Servers                                                   []Server
+	// Admin is the administrator in his own project.
+	Admin *gophercloud.ProviderClient
+
+	auth     gophercloud.AuthOptions
+	tls      *tls.Config
+	endpoint gophercloud.EndpointOpts
+	dir      string
+}
+
+// New makes the tenant and returns when its servers are ACTIVE. What an earlier run left under the name is removed first.
+func New(ctx context.Context, o Options) (_ *Tenant, err error) {
+	if o.CIDR == "" {
+		o.CIDR = "10.6.0.0/24"
+	}
+	t := &Tenant{Name: o.Name, Password: rand.Text(), Servers: append([]Server(nil), o.Servers...)}
+	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(o.CloudsFile), clouds.WithCloudName(AdminCloud))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.CloudsFile, err)
+	}
+	t.auth, t.tls, t.endpoint = auth, tlsConfig, endpoint
+	if t.Admin, err = config.NewProviderClient(ctx, auth, config.WithTLSConfig(tlsConfig)); err != nil {
+		return nil, fmt.Errorf("authenticate as the administrator of %s: %w", auth.IdentityEndpoint, err)
+	}
+	if err := t.removeByName(ctx); err != nil {
+		return nil, fmt.Errorf("remove what an earlier run left of tenant %s: %w", o.Name, err)
+	}
+	if err := t.make(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("make tenant %s: %w", o.Name, err), t.removeByName(context.WithoutCancel(ctx)))
+	}
+	return t, nil
+}
+
+func (t *Tenant) make(ctx context.Context, o Options) error {
+	if err := t.makeIdentity(ctx); err != nil {
+		return err
+	}
+	user, err := t.login(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.writeClouds(ctx, user); err != nil {
+		return err
+	}
+	if err := t.makeNetwork(ctx, user, o); err != nil {
+		return err
+	}
+	return t.makeServers(ctx, user)
+}
+
+// login authenticates the tenant's user by password.
+func (t *Tenant) login(ctx context.Context) (*gophercloud.ProviderClient, error) {
+	provider, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{
+		IdentityEndpoint: t.auth.IdentityEndpoint, Username: t.Name, Password: t.Password, DomainID: "default", TenantID: t.ProjectID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("authenticate as %s: %w", t.Name, err)
+	}
+	return provider, nil
+}
+
+// Leftovers are what the project holds besides what New made.
+func (t *Tenant) Leftovers(ctx context.Context) (witness.Leftovers, error) {
+	return witness.Project(ctx, t.CloudsFile, t.Name+"-password")
+}
+
+// Close removes the tenant with all that is in it. It is an error if anything was in it that New did not make.
+func (t *Tenant) Close(ctx context.Context) error {
+	left, err := t.Leftovers(ctx)
+	if err == nil && !left.Empty() {
+		err = fmt.Errorf("tenant %s was left with %s", t.Name, left)
+	}
+	return errors.Join(err, t.removeByName(ctx), os.RemoveAll(t.dir))
+}
+
+// makeDir makes the directory of the tenant's files.
+func (t *Tenant) makeDir() (err error) {
+	if t.dir == "" {
+		t.dir, err = os.MkdirTemp("", "fairlead-tenant-")
+		t.CloudsFile = filepath.Join(t.dir, "clouds.yaml")
+	}
+	return err
+}
