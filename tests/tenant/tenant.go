@@ -43,6 +43,8 @@ type Options struct {
 	// PoolStart and PoolEnd bound the addresses that Neutron chooses; empty: all.
 	PoolStart, PoolEnd string
 	Servers            []Server
+	// Dir gets the tenant's clouds.yaml and outlives the tenant; empty: a temporary directory that goes with it.
+	Dir string
 }
 
 // Tenant is a project with what New made in it.
@@ -62,18 +64,16 @@ type Tenant struct {
 }
 
 // New makes the tenant and returns when its servers are ACTIVE. What an earlier run left under the name is removed first.
-func New(ctx context.Context, o Options) (_ *Tenant, err error) {
+func New(ctx context.Context, o Options) (*Tenant, error) {
 	if o.CIDR == "" {
 		o.CIDR = "10.6.0.0/24"
 	}
 	t := &Tenant{Name: o.Name, Password: rand.Text(), Servers: append([]Server(nil), o.Servers...)}
-	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(o.CloudsFile), clouds.WithCloudName(AdminCloud))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.CloudsFile, err)
+	if o.Dir != "" {
+		t.CloudsFile = filepath.Join(o.Dir, "clouds.yaml")
 	}
-	t.auth, t.tls, t.endpoint = auth, tlsConfig, endpoint
-	if t.Admin, err = config.NewProviderClient(ctx, auth, config.WithTLSConfig(tlsConfig)); err != nil {
-		return nil, fmt.Errorf("authenticate as the administrator of %s: %w", auth.IdentityEndpoint, err)
+	if err := t.loginAdmin(ctx, o.CloudsFile); err != nil {
+		return nil, err
 	}
 	if err := t.removeByName(ctx); err != nil {
 		return nil, fmt.Errorf("remove what an earlier run left of tenant %s: %w", o.Name, err)
@@ -82,6 +82,31 @@ func New(ctx context.Context, o Options) (_ *Tenant, err error) {
 		return nil, errors.Join(fmt.Errorf("make tenant %s: %w", o.Name, err), t.removeByName(context.WithoutCancel(ctx)))
 	}
 	return t, nil
+}
+
+// Remove removes the tenant of that name, made by whatever process, with all that is in it. No such tenant is no error.
+func Remove(ctx context.Context, cloudsFile, name string) error {
+	t := &Tenant{Name: name}
+	if err := t.loginAdmin(ctx, cloudsFile); err != nil {
+		return err
+	}
+	if err := t.removeByName(ctx); err != nil {
+		return fmt.Errorf("remove tenant %s: %w", name, err)
+	}
+	return nil
+}
+
+// loginAdmin authenticates the administrator, who has the entry AdminCloud in the file.
+func (t *Tenant) loginAdmin(ctx context.Context, cloudsFile string) error {
+	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(cloudsFile), clouds.WithCloudName(AdminCloud))
+	if err != nil {
+		return fmt.Errorf("%s: %w", cloudsFile, err)
+	}
+	t.auth, t.tls, t.endpoint = auth, tlsConfig, endpoint
+	if t.Admin, err = config.NewProviderClient(ctx, auth, config.WithTLSConfig(tlsConfig)); err != nil {
+		return fmt.Errorf("authenticate as the administrator of %s: %w", auth.IdentityEndpoint, err)
+	}
+	return nil
 }
 
 func (t *Tenant) make(ctx context.Context, o Options) error {
@@ -126,9 +151,9 @@ func (t *Tenant) Close(ctx context.Context) error {
 	return errors.Join(err, t.removeByName(ctx), os.RemoveAll(t.dir))
 }
 
-// makeDir makes the directory of the tenant's files.
+// makeDir makes the directory of the tenant's files, unless there is one that outlives the tenant.
 func (t *Tenant) makeDir() (err error) {
-	if t.dir == "" {
+	if t.CloudsFile == "" {
 		t.dir, err = os.MkdirTemp("", "fairlead-tenant-")
 		t.CloudsFile = filepath.Join(t.dir, "clouds.yaml")
 	}
