@@ -1,58 +1,66 @@
 package conformance
 
 import (
+	"context"
+	"flag"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
-	"sigs.k8s.io/yaml"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/quotasets"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
 	fairstack "github.com/fairlead-io/fairlead/pkg/cloud/openstack"
+	"github.com/fairlead-io/fairlead/tests/tenant"
 )
 
-// TestOpenStackConforms runs on the cloud that the usual OS_CLIENT_CONFIG_FILE and OS_CLOUD name. FAIRLEAD_CONFORMANCE
-// names a YAML file that says what the suite may use there:
-//
-//	instances: [<id>, <id>]       # running, without disks besides their own
-//	diskType: standard
-//	multiattachType: multiattach  # optional
-//	zone: nova
-//	overQuotaGiB: 30000           # optional
-//	subnetID: <id>                # routed to the external network
-//	externalNetworkID: <id>
-//	members: [10.6.0.11, 10.6.0.12]
+var useOpenStack = flag.Bool("openstack", false, "run on the real OpenStack of FAIRLEAD_OPENSTACK_DIR too")
+
+// TestOpenStackConforms runs in a project of its own on a real OpenStack.
 func TestOpenStackConforms(t *testing.T) {
-	path := os.Getenv("FAIRLEAD_CONFORMANCE")
-	if path == "" {
-		t.Skip("FAIRLEAD_CONFORMANCE names no file that describes an OpenStack")
+	if !*useOpenStack {
+		t.Skip("needs a real OpenStack: make test-openstack")
 	}
-	text, err := os.ReadFile(path)
+	own, err := tenant.New(t.Context(), tenant.Options{
+		CloudsFile: filepath.Join(os.Getenv("FAIRLEAD_OPENSTACK_DIR"), "clouds.yaml"), Name: "conformance",
+		Servers: []tenant.Server{{Name: "one", Zone: "az1"}, {Name: "two", Zone: "az1"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var given struct {
-		Instances         [2]string `json:"instances"`
-		DiskType          string    `json:"diskType"`
-		MultiattachType   string    `json:"multiattachType"`
-		Zone              string    `json:"zone"`
-		OverQuotaGiB      int64     `json:"overQuotaGiB"`
-		SubnetID          string    `json:"subnetID"`
-		ExternalNetworkID string    `json:"externalNetworkID"`
-		Members           [2]string `json:"members"`
-	}
-	if err := yaml.UnmarshalStrict(text, &given); err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	c, err := fairstack.Open(t.Context(), cloud.Config{UserAgent: userAgent})
+	t.Cleanup(func() {
+		if err := own.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	const quotaGiB = 100
+	limitGigabytes(t, own, quotaGiB)
+	c, err := fairstack.Open(t.Context(), cloud.Config{File: own.CloudsFile, Name: own.Name, UserAgent: userAgent})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	cloudtest.Run(t, func(*testing.T) cloudtest.Fixture {
 		return cloudtest.Fixture{
-			Cloud: c, Instances: given.Instances, DiskType: given.DiskType, MultiattachType: given.MultiattachType, Zone: given.Zone,
-			OverQuotaGiB: given.OverQuotaGiB, SubnetID: given.SubnetID, ExternalNetworkID: given.ExternalNetworkID, Members: given.Members,
+			Cloud: c, Instances: [2]string{own.Servers[0].ID, own.Servers[1].ID}, DiskType: "standard", MultiattachType: "multiattach",
+			Zone: "az1", OverQuotaGiB: quotaGiB + 1, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
+			Members: [2]string{own.Servers[0].Address, own.Servers[1].Address},
+			Pause:   func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute,
 		}
 	})
+}
+
+func limitGigabytes(t *testing.T, own *tenant.Tenant, gib int) {
+	t.Helper()
+	client, err := openstack.NewBlockStorageV3(own.Admin, gophercloud.EndpointOpts{})
+	if err == nil {
+		_, err = quotasets.Update(t.Context(), client, own.ProjectID, quotasets.UpdateOpts{Gigabytes: &gib}).Extract()
+	}
+	if err != nil {
+		t.Fatal("quota:", err)
+	}
 }

@@ -80,7 +80,7 @@ func (t *Tenant) writeClouds(ctx context.Context, user *gophercloud.ProviderClie
 			"auth_url": t.auth.IdentityEndpoint, "application_credential_id": credential.ID, "application_credential_secret": credential.Secret,
 		}}),
 		t.Name + "-password": common(object{"auth": object{
-			"auth_url": t.auth.IdentityEndpoint, "username": t.Name, "password": t.Password, "project_id": t.ProjectID, "user_domain_name": "Default",
+			"auth_url": t.auth.IdentityEndpoint, "user_id": t.UserID, "password": t.Password, "project_id": t.ProjectID,
 		}}),
 	}})
 	if err != nil {

@@ -69,6 +69,7 @@ func (t *Tenant) empty(ctx context.Context, identity *gophercloud.ServiceClient,
 	if err != nil {
 		return err
 	}
+	defer inside.HTTPClient.CloseIdleConnections()
 	for _, remove := range []func(context.Context, *gophercloud.ProviderClient, string) error{
 		t.removeLoadBalancers, t.removeServers, t.removeVolumes, t.removeNetworks,
 	} {

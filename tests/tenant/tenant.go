@@ -90,6 +90,7 @@ func Remove(ctx context.Context, cloudsFile, name string) error {
 	if err := t.loginAdmin(ctx, cloudsFile); err != nil {
 		return err
 	}
+	defer t.Admin.HTTPClient.CloseIdleConnections()
 	if err := t.removeByName(ctx); err != nil {
 		return fmt.Errorf("remove tenant %s: %w", name, err)
 	}
@@ -117,6 +118,7 @@ func (t *Tenant) make(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	defer user.HTTPClient.CloseIdleConnections()
 	if err := t.writeClouds(ctx, user); err != nil {
 		return err
 	}
@@ -126,10 +128,10 @@ func (t *Tenant) make(ctx context.Context, o Options) error {
 	return t.makeServers(ctx, user)
 }
 
-// login authenticates the tenant's user by password.
+// login authenticates the tenant's user by password, and by id: of names Keystone may remember who bore them before.
 func (t *Tenant) login(ctx context.Context) (*gophercloud.ProviderClient, error) {
 	provider, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{
-		IdentityEndpoint: t.auth.IdentityEndpoint, Username: t.Name, Password: t.Password, DomainID: "default", TenantID: t.ProjectID,
+		IdentityEndpoint: t.auth.IdentityEndpoint, UserID: t.UserID, Password: t.Password, TenantID: t.ProjectID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("authenticate as %s: %w", t.Name, err)
@@ -144,6 +146,7 @@ func (t *Tenant) Leftovers(ctx context.Context) (witness.Leftovers, error) {
 
 // Close removes the tenant with all that is in it. It is an error if anything was in it that New did not make.
 func (t *Tenant) Close(ctx context.Context) error {
+	defer t.Admin.HTTPClient.CloseIdleConnections()
 	left, err := t.Leftovers(ctx)
 	if err == nil && !left.Empty() {
 		err = fmt.Errorf("tenant %s was left with %s", t.Name, left)

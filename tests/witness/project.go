@@ -41,6 +41,7 @@ func Project(ctx context.Context, cloudsFile, cloud string) (Leftovers, error) {
 	if err != nil {
 		return left, err
 	}
+	defer provider.HTTPClient.CloseIdleConnections()
 	for _, read := range []func(context.Context, *gophercloud.ProviderClient, gophercloud.EndpointOpts, *Leftovers) error{
 		readDisks, readLoadBalancers, readNetwork,
 	} {
@@ -66,6 +67,7 @@ func Members(ctx context.Context, cloudsFile, cloud string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer provider.HTTPClient.CloseIdleConnections()
 	client, err := openstack.NewLoadBalancerV2(provider, endpoint)
 	if err != nil {
 		return nil, err
