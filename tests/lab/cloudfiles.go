@@ -15,7 +15,6 @@ import (
 const (
 	flavorName    = "m1.small"
 	tenantNetwork = "lab"
-	zone          = "az1"
 )
 
 //go:embed templates
@@ -25,16 +24,16 @@ var templates = template.Must(template.ParseFS(templateFiles, "templates/*"))
 
 // cloudValues fill the templates.
 type cloudValues struct {
-	HostAddress, CloudURL, DevcloudDir, Region, Secret, CredentialID string
-	PublicCIDR, FabricCIDR, Bridge, BinDir, CloudName                string
-	CloudPort                                                        int
+	HostAddress, CloudURL, DevcloudDir, Region, Secret, CredentialID      string
+	PublicCIDR, FabricCIDR, PoolStart, PoolEnd, Bridge, BinDir, CloudName string
+	CloudPort                                                             int
 }
 
 func newCloudValues(secret string) cloudValues {
 	return cloudValues{
 		HostAddress: layout.HostAddress, CloudPort: layout.CloudPort, CloudURL: layout.CloudURL,
 		DevcloudDir: layout.DevcloudDir, BinDir: layout.BinDir, Bridge: layout.Bridge,
-		PublicCIDR: layout.PublicCIDR, FabricCIDR: layout.FabricCIDR,
+		PublicCIDR: layout.PublicCIDR, FabricCIDR: layout.FabricCIDR, PoolStart: layout.PoolStart, PoolEnd: layout.PoolEnd,
 		CloudName: layout.CloudName, Region: "RegionOne", CredentialID: "fairlead-lab-kubernetes", Secret: secret,
 	}
 }

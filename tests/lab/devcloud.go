@@ -10,8 +10,6 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
-	"github.com/gophercloud/gophercloud/v2/openstack/config"
-	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -21,11 +19,18 @@ import (
 
 const devcloudName = "fairlead-devcloud"
 
-// NodeKey in a server's metadata makes the embedded cloud start the server as a node of the lab.
-const NodeKey = "lab.fairlead.io/node"
+// embeddedCloud is the cloud Devcloud, a process of the host.
+type embeddedCloud struct{}
 
-// startDevcloud writes the cloud's configuration and returns when its API answers.
-func startDevcloud(ctx context.Context) error {
+func (embeddedCloud) programs() []string { return []string{devcloudName} }
+
+// remove: down kills the process, and all it made is in the lab's state.
+func (embeddedCloud) remove(context.Context) error { return nil }
+
+func (embeddedCloud) parts() (map[string]bool, error) { return running(devcloudName) }
+
+// start writes the cloud's configuration too.
+func (embeddedCloud) start(ctx context.Context) error {
 	if err := writeCloudFiles(); err != nil {
 		return err
 	}
@@ -53,21 +58,7 @@ func KillDevcloud(ctx context.Context) error {
 	return id.Kill(ctx)
 }
 
-// Cloud is an authenticated client of the embedded cloud, in the lab's project.
-func Cloud(ctx context.Context) (*gophercloud.ProviderClient, gophercloud.EndpointOpts, error) {
-	auth, endpoint, _, err := clouds.Parse(clouds.WithLocations(layout.CloudsYAML), clouds.WithCloudName(layout.CloudName))
-	if err != nil {
-		return nil, endpoint, fmt.Errorf("%s: %w", layout.CloudsYAML, err)
-	}
-	provider, err := config.NewProviderClient(ctx, auth, config.WithHTTPClient(*plainClient()))
-	if err != nil {
-		return nil, endpoint, fmt.Errorf("authenticate at %s: %w", layout.CloudURL, err)
-	}
-	return provider, endpoint, nil
-}
-
-// createServers makes the servers that are the lab's nodes and returns when all are ACTIVE.
-func createServers(ctx context.Context, places []layout.Node) error {
+func (embeddedCloud) createServers(ctx context.Context, places []layout.Node) error {
 	provider, endpoint, err := Cloud(ctx)
 	if err != nil {
 		return err

@@ -39,11 +39,12 @@ func Down(ctx context.Context, progress io.Writer) error {
 	return nil
 }
 
-// down kills the host's processes first, the cloud among them, so that nobody starts a node again meanwhile.
+// down removes first what the lab made in a cloud that outlives it, then kills the host's processes, the embedded cloud
+// among them, so that nobody starts a node again meanwhile.
 func down(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		func(context.Context) error { return os.RemoveAll(layout.UpFile) }, // from here on it is no lab
-		killProcesses, stopNodes, detachLoops, unmountAll, removeBridge, removeMade,
+		removeFromCloud, killProcesses, stopNodes, detachLoops, unmountAll, removeBridge, removeMade,
 		func(context.Context) error { return os.RemoveAll(layout.StateDir) },
 	}
 	for _, step := range steps {

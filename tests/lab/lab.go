@@ -1,6 +1,6 @@
-// Package lab runs a real Kubernetes on this machine, on the embedded cloud: the control plane and fairlead-devcloud
-// are processes of the host on the bridge fairlead0, and every node is a server of that cloud with namespaces of its
-// own. Down removes every trace; Up removes what an interrupted run has left before it begins.
+// Package lab runs a real Kubernetes on this machine, on the embedded cloud or on the real OpenStack of package
+// openstack: the control plane and fairlead-devcloud are processes of the host on the bridge fairlead0, and every node is
+// a server of the cloud with namespaces of its own. Down removes every trace; Up removes what an interrupted run has left before it begins.
 package lab
 
 import (
@@ -28,6 +28,8 @@ import (
 type Options struct {
 	// Nodes is how many nodes there shall be, up to layout.MaxNodes. None: the control plane alone, without a cloud.
 	Nodes int
+	// Cloud is what they are servers of: Devcloud (the default) or OpenStack.
+	Cloud string
 	// Bin is the directory with the built programs lab and fairlead-devcloud; a control plane alone needs neither.
 	Bin string
 	// Progress gets a line per step.
@@ -45,11 +47,15 @@ var (
 	nodeTools         = []string{"containerd", "runc", "cni"}
 )
 
-// Up starts the lab and returns when all nodes are Ready and hold all images. A lab that is up with as many nodes
-// stays as it is, but gets new images.
+// Up starts the lab and returns when all nodes are Ready and hold all images. A lab that is up on that cloud with as many
+// nodes stays as it is, but gets new images.
 func Up(ctx context.Context, opts Options) error {
 	if opts.Nodes < 0 || opts.Nodes > layout.MaxNodes {
 		return fmt.Errorf("cannot have %d nodes: 0 to %d", opts.Nodes, layout.MaxNodes)
+	}
+	var err error
+	if opts.Cloud, err = opts.cloudName(); err != nil {
+		return err
 	}
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -60,7 +66,7 @@ func Up(ctx context.Context, opts Options) error {
 	}
 	defer unlock()
 	steps := newSteps(opts.Progress)
-	if isUp(opts.Nodes) {
+	if isUp(opts) {
 		steps.say("the lab is up already")
 		return loadImages(ctx, steps)
 	}
@@ -95,13 +101,9 @@ func lock() (unlock func(), err error) {
 	return func() { _ = listener.Close() }, nil
 }
 
-func isUp(nodes int) bool {
-	raw, err := os.ReadFile(layout.UpFile)
-	if err != nil || string(raw) != strconv.Itoa(nodes) {
-		return false
-	}
+func isUp(opts Options) bool {
 	status, err := ReadStatus()
-	return err == nil && status.Complete()
+	return err == nil && status.Complete() && status.Cloud == opts.Cloud && len(status.Nodes) == opts.Nodes
 }
 
 // prepareState fills the state directory: programs, links to tools, certificates.
@@ -111,9 +113,12 @@ func prepareState(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
-	names, programs := controlPlaneTools, []string(nil)
+	if err := os.WriteFile(layout.CloudFile, []byte(opts.Cloud), 0o644); err != nil {
+		return err
+	}
+	names, programs := controlPlaneTools, allClouds[opts.Cloud].programs()
 	if opts.Nodes > 0 {
-		names, programs = slices.Concat(controlPlaneTools, nodeTools), []string{"lab", devcloudName}
+		names, programs = slices.Concat(controlPlaneTools, nodeTools), append(programs, "lab")
 	}
 	for _, name := range names {
 		dir, err := tools.Build(ctx, name, opts.Progress)
@@ -172,15 +177,13 @@ func copyFile(from, to string, mode os.FileMode) error {
 
 // startAll starts the cloud beside the control plane, then the nodes.
 func startAll(ctx context.Context, opts Options, steps *steps) error {
+	cloud := allClouds[opts.Cloud]
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		if opts.Nodes == 0 {
-			return nil
-		}
-		if err := startDevcloud(bothCtx); err != nil {
+		if err := cloud.start(bothCtx); err != nil {
 			return err
 		}
-		steps.done("the embedded cloud answers at %s", layout.CloudURL)
+		steps.done("the cloud (%s) answers", opts.Cloud)
 		return nil
 	})
 	both.Go(func() error {
@@ -193,7 +196,7 @@ func startAll(ctx context.Context, opts Options, steps *steps) error {
 	if err := both.Wait(); err != nil || opts.Nodes == 0 {
 		return err
 	}
-	if err := createServers(ctx, nodes(opts.Nodes)); err != nil {
+	if err := cloud.createServers(ctx, nodes(opts.Nodes)); err != nil {
 		return err
 	}
 	steps.done("%d servers are ACTIVE", opts.Nodes)

@@ -187,7 +187,7 @@ func TestContentOfAnImage(t *testing.T) {
 func TestStatus(t *testing.T) {
 	all := func(runs bool) map[string]bool {
 		programs := map[string]bool{}
-		for _, name := range hostPrograms {
+		for _, name := range controlPlane {
 			programs[name] = runs
 		}
 		return programs
@@ -222,6 +222,13 @@ func TestUpRefusesMoreNodesThanThereAreAddresses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "0 to 9") {
 			t.Errorf("%d nodes: %v", count, err)
 		}
+	}
+}
+
+func TestUpRefusesACloudThatItDoesNotKnow(t *testing.T) {
+	err := Up(t.Context(), Options{Nodes: 1, Cloud: "nimbus"})
+	if err == nil || !strings.Contains(err.Error(), "devcloud or openstack") {
+		t.Error(err)
 	}
 }
 

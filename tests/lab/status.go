@@ -3,7 +3,9 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,14 +14,13 @@ import (
 	"github.com/fairlead-io/fairlead/tests/lab/proc"
 )
 
-var (
-	controlPlane = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
-	hostPrograms = append([]string{devcloudName}, controlPlane...)
-)
+var controlPlane = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
 // Status says which parts of the lab run.
 type Status struct {
-	// Programs of the host and whether they run.
+	// Cloud is the name of the lab's cloud; "" if there is no lab.
+	Cloud string
+	// Programs of the host, and parts of the cloud, and whether they run.
 	Programs map[string]bool
 	// Nodes of the lab and whether they run.
 	Nodes map[string]bool
@@ -29,14 +30,19 @@ type Status struct {
 
 // ReadStatus looks at the processes. A lab that is down has no nodes.
 func ReadStatus() (Status, error) {
-	status := Status{Programs: map[string]bool{}, Nodes: map[string]bool{}}
-	for _, name := range hostPrograms {
-		_, err := proc.Read(pidFile(name))
-		if err != nil && !errors.Is(err, proc.ErrGone) {
-			return Status{}, err
-		}
-		status.Programs[name] = err == nil
+	status := Status{Nodes: map[string]bool{}}
+	var err error
+	if status.Programs, err = running(controlPlane...); err != nil {
+		return Status{}, err
 	}
+	if status.Cloud, err = presentCloud(); err != nil || status.Cloud == "" {
+		return status, err
+	}
+	parts, err := allClouds[status.Cloud].parts()
+	if err != nil {
+		return Status{}, err
+	}
+	maps.Copy(status.Programs, parts)
 	raw, err := os.ReadFile(layout.UpFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return status, nil
@@ -49,13 +55,23 @@ func ReadStatus() (Status, error) {
 		return Status{}, fmt.Errorf("%s: %w", layout.UpFile, err)
 	}
 	status.Up = true
-	if count == 0 {
-		delete(status.Programs, devcloudName)
-	}
 	for _, place := range nodes(count) {
 		status.Nodes[place.Name] = node.Running(place)
 	}
 	return status, nil
+}
+
+// running says which of the lab's processes on the host run.
+func running(names ...string) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, name := range names {
+		_, err := proc.Read(pidFile(name))
+		if err != nil && !errors.Is(err, proc.ErrGone) {
+			return nil, err
+		}
+		found[name] = err == nil
+	}
+	return found, nil
 }
 
 // Complete says that the lab was brought up and that every part runs.
@@ -80,10 +96,8 @@ func (s Status) String() string {
 		}
 		_, _ = fmt.Fprintf(&out, "%-26s %s\n", name, word)
 	}
-	for _, name := range hostPrograms {
-		if runs, known := s.Programs[name]; known {
-			line(name, runs)
-		}
+	for _, name := range slices.Sorted(maps.Keys(s.Programs)) {
+		line(name, s.Programs[name])
 	}
 	for i := 1; i <= layout.MaxNodes; i++ {
 		if runs, known := s.Nodes[layout.NodeAt(i).Name]; known {

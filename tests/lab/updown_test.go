@@ -44,6 +44,10 @@ func TestLab(t *testing.T) {
 	for _, moment := range []string{"the Kubernetes API answers", "servers are ACTIVE", "nodes are Ready"} {
 		killWhenItSays(t, exec.Command(filepath.Join(bin, "lab"), "up"), moment)
 	}
+	if err := Up(ctx, Options{Progress: t.Output()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("without nodes there is a control plane and no cloud", func(t *testing.T) { checkControlPlaneAlone(t) })
 	if err := Up(ctx, Options{Nodes: 2, Bin: bin, Progress: t.Output()}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +134,21 @@ func killWhenItSays(t *testing.T, cmd *exec.Cmd, text string) {
 	}
 }
 
+func checkControlPlaneAlone(t *testing.T) {
+	client, err := Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(list.Items) != 0 {
+		t.Errorf("%d nodes, %v", len(list.Items), err)
+	}
+	status, err := ReadStatus()
+	if err != nil || !status.Complete() || len(status.Programs) != len(controlPlane) {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
 func checkNodes(t *testing.T) {
 	client, err := Client()
 	if err != nil {
@@ -173,9 +192,9 @@ func checkSecondUp(t *testing.T, bin string) {
 	}
 }
 
-type cloud struct{ compute, storage *gophercloud.ServiceClient }
+type clients struct{ compute, storage *gophercloud.ServiceClient }
 
-func connect(t *testing.T) cloud {
+func connect(t *testing.T) clients {
 	t.Helper()
 	provider, endpoint, err := Cloud(t.Context())
 	if err != nil {
@@ -189,10 +208,10 @@ func connect(t *testing.T) cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloud{compute: compute, storage: storage}
+	return clients{compute: compute, storage: storage}
 }
 
-func (c cloud) serverID(t *testing.T, name string) string {
+func (c clients) serverID(t *testing.T, name string) string {
 	t.Helper()
 	page, err := servers.List(c.compute, servers.ListOpts{Name: "^" + name + "$"}).AllPages(t.Context())
 	if err != nil {
@@ -205,7 +224,7 @@ func (c cloud) serverID(t *testing.T, name string) string {
 	return all[0].ID
 }
 
-func (c cloud) awaitVolume(t *testing.T, id, status string) {
+func (c clients) awaitVolume(t *testing.T, id, status string) {
 	t.Helper()
 	awaitTrue(t, "volume "+status, func() bool {
 		volume, err := volumes.Get(t.Context(), c.storage, id).Extract()
@@ -266,7 +285,7 @@ func checkDisk(t *testing.T) {
 	c.awaitVolume(t, volume.ID, "available")
 }
 
-func (c cloud) awaitServer(t *testing.T, id, status string) {
+func (c clients) awaitServer(t *testing.T, id, status string) {
 	t.Helper()
 	awaitTrue(t, "server "+status, func() bool {
 		server, err := servers.Get(t.Context(), c.compute, id).Extract()

@@ -12,11 +12,11 @@ import (
 const (
 	StateDir   = "/var/lib/fairlead-lab"
 	Kubeconfig = StateDir + "/kubeconfig"
-	// CloudsYAML has the cloud CloudName: the lab's project on the embedded cloud.
+	// CloudsYAML has the cloud CloudName: the lab's project.
 	CloudsYAML = StateDir + "/clouds.yaml"
 	CloudName  = "fairlead-lab"
 
-	BinDir   = StateDir + "/bin"   // lab and fairlead-devcloud, copied: a new build must not change a running lab
+	BinDir   = StateDir + "/bin"   // lab and maybe fairlead-devcloud, copied: a new build must not change a running lab
 	ToolsDir = StateDir + "/tools" // links into the cache
 	PKIDir   = StateDir + "/pki"
 	LogDir   = StateDir + "/log"
@@ -29,7 +29,9 @@ const (
 
 	// MadeFile lists directories outside StateDir that the lab had to make, one per line.
 	MadeFile = StateDir + "/made"
-	// UpFile exists when `lab up` has succeeded.
+	// CloudFile names the cloud, from before anything is made there.
+	CloudFile = StateDir + "/cloud"
+	// UpFile exists when `lab up` has succeeded, and holds the number of nodes.
 	UpFile = StateDir + "/up"
 )
 
@@ -52,6 +54,9 @@ const (
 	HostAddress     = "10.200.0.1"
 	HostMAC         = "02:fa:1e:ad:00:01"
 	FabricCIDR      = "10.200.0.0/24"
+	RouterAddress   = "10.200.0.254" // on the fabric, of the cloud's router: no packet goes there, the nodes use the host
+	PoolStart       = "10.200.0.100" // addresses that the cloud gives away
+	PoolEnd         = "10.200.0.200"
 	PublicCIDR      = "172.30.0.0/24"
 	PodsCIDR        = "10.201.0.0/16"
 	ServicesCIDR    = "10.202.0.0/16"

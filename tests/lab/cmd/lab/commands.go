@@ -28,6 +28,7 @@ func upCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&opts.Nodes, "nodes", 2, "number of nodes, 0 to 9; 0 is the control plane alone, without a cloud")
+	cmd.Flags().StringVar(&opts.Cloud, "cloud", lab.Devcloud, "what the nodes are servers of: devcloud, or the openstack that `make openstack-up` started")
 	cmd.Flags().StringVar(&opts.Bin, "bin", "", "directory with the programs lab and fairlead-devcloud (default: where this program is)")
 	return cmd
 }
