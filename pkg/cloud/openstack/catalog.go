@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
@@ -42,6 +43,8 @@ type services struct {
 	clients map[service]*gophercloud.ServiceClient
 	region  string
 	project string
+	// balancing is the version of Octavia's API, once it was asked for.
+	balancing atomic.Pointer[apiVersion]
 }
 
 // newServices finds the services' endpoints in the catalog. A service that is not offered is an error only when used:

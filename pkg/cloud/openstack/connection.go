@@ -41,6 +41,8 @@ type Cloud struct {
 	settings atomic.Pointer[settings] // the last that worked
 	clock    clock.PassiveClock
 
+	negotiating sync.Mutex // one negotiation of a microversion at a time
+
 	files struct {
 		sync.Mutex
 		checked time.Time

@@ -76,7 +76,8 @@ func (c *Cloud) CreateListener(ctx context.Context, lbID string, l cloud.Listene
 		body: map[string]any{"listener": create}, into: &answer,
 	})
 	if err != nil {
-		return cloud.Listener{}, c.explainPort(ctx, lbID, l, c.explainForbidden(ctx, err))
+		err = c.explainAge(ctx, c.explainForbidden(ctx, err), cloud.LoadBalancer{Listeners: []cloud.Listener{l}})
+		return cloud.Listener{}, c.explainPort(ctx, lbID, l, err)
 	}
 	return answer.Listener.listener(), nil
 }
@@ -103,20 +104,31 @@ func (c *Cloud) explainPort(ctx context.Context, lbID string, l cloud.Listener, 
 	return e
 }
 
-// UpdateListener implements cloud.LoadBalancers.
+// UpdateListener implements cloud.LoadBalancers. An Octavia that does not know allowed_cidrs refuses even an empty list of
+// them, so it is left out there.
 func (c *Cloud) UpdateListener(ctx context.Context, l cloud.Listener) error {
-	cidrs := l.AllowedCIDRs
-	if cidrs == nil {
-		cidrs = []string{}
-	}
-	return c.write(ctx, opUpdateListener, http.MethodPut, "listeners", l.ID, map[string]any{"listener": map[string]any{
+	body := map[string]any{
 		"connection_limit":       connectionLimit(l.ConnectionMax),
-		"allowed_cidrs":          cidrs,
 		"default_pool_id":        orNull(l.DefaultPoolID),
 		"timeout_client_data":    orDefault(l.TimeoutClientData),
 		"timeout_member_connect": orDefault(l.TimeoutMemberConnect),
 		"timeout_member_data":    orDefault(l.TimeoutMemberData),
-	}})
+	}
+	put := func() error {
+		return c.write(ctx, opUpdateListener, http.MethodPut, "listeners", l.ID, map[string]any{"listener": body})
+	}
+	if known := c.services.Load().balancing.Load(); known == nil || len(l.AllowedCIDRs) > 0 || !known.less(versionAllowedCIDRs) {
+		body["allowed_cidrs"] = append([]string{}, l.AllowedCIDRs...)
+	}
+	err := put()
+	if _, sent := body["allowed_cidrs"]; !sent || !refused(err, http.StatusBadRequest) || !c.balancingOlderThan(ctx, versionAllowedCIDRs) {
+		return err
+	}
+	if len(l.AllowedCIDRs) > 0 {
+		return c.explainAge(ctx, err, cloud.LoadBalancer{Listeners: []cloud.Listener{l}})
+	}
+	delete(body, "allowed_cidrs")
+	return put()
 }
 
 // orDefault is JSON's null for 0, which makes Octavia take its default.

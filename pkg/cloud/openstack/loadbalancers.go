@@ -122,7 +122,7 @@ func (c *Cloud) CreateLoadBalancer(ctx context.Context, lb cloud.LoadBalancer) (
 		body: map[string]any{"loadbalancer": create}, into: &answer,
 	})
 	if err != nil {
-		return cloud.LoadBalancer{}, c.explainForbidden(ctx, err)
+		return cloud.LoadBalancer{}, c.explainAge(ctx, c.explainForbidden(ctx, err), lb)
 	}
 	made := answer.LoadBalancer.loadBalancer()
 	for _, l := range answer.LoadBalancer.Listeners {

@@ -2,6 +2,8 @@ package openstack
 
 // The operations, as they stand in errors.
 const (
+	opVersions = "read the API's versions of"
+
 	opCreateDisk = "create disk"
 	opGetDisk    = "get disk"
 	opListDisks  = "list disks"

@@ -24,25 +24,37 @@ type request struct {
 	headers map[string]string
 	body    any
 	into    any // what the answer is decoded into; nil: it is not read
+	also    int // a status besides the usual ones that is an answer
 }
 
 var accepted = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
 
-// do makes the request; its error is a *cloud.Error.
+// do makes the request; its error is a *cloud.Error. A service that does not have our microversion is asked again in one
+// that it has.
 func (c *Cloud) do(ctx context.Context, r request) error {
 	c.refresh(ctx)
 	client, err := c.services.Load().client(r.service)
 	if err != nil {
 		return &cloud.Error{Kind: cloud.ErrInvalid, Op: r.op, Object: r.object, Err: err}
 	}
-	target := client.ServiceURL(r.path)
+	err = c.send(ctx, client, client.ServiceURL(r.path), r)
+	if client.Microversion != "" && refused(err, http.StatusNotAcceptable) {
+		if lowered := c.negotiate(ctx, r.service, client); lowered != nil {
+			return c.send(ctx, lowered, lowered.ServiceURL(r.path), r)
+		}
+	}
+	return err
+}
+
+// send makes the request of one client to a URL, in the client's microversion.
+func (c *Cloud) send(ctx context.Context, client *gophercloud.ServiceClient, target string, r request) error {
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
 	call := &transport.Call{Service: string(r.service)}
 	//nolint:bodyclose // gophercloud closes it: we do not ask for KeepResponseBody
-	_, err = client.Request(transport.WithCall(ctx, call), r.method, target, &gophercloud.RequestOpts{
-		JSONBody: r.body, JSONResponse: r.into, OkCodes: accepted, MoreHeaders: r.headers,
+	_, err := client.Request(transport.WithCall(ctx, call), r.method, target, &gophercloud.RequestOpts{
+		JSONBody: r.body, JSONResponse: r.into, OkCodes: append([]int{r.also}, accepted...), MoreHeaders: r.headers,
 	})
 	if err == nil {
 		return nil

@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -17,7 +18,8 @@ type server struct {
 	Status string `json:"status"`
 	Zone   string `json:"OS-EXT-AZ:availability_zone"`
 	Flavor struct {
-		Name string `json:"original_name"`
+		ID   string `json:"id"`            // before 2.47
+		Name string `json:"original_name"` // since
 	} `json:"flavor"`
 	AccessIPv4 string `json:"accessIPv4"`
 	AccessIPv6 string `json:"accessIPv6"`
@@ -49,7 +51,7 @@ var instanceStates = map[string]cloud.InstanceState{
 func (s server) instance(region string) cloud.Instance {
 	i := cloud.Instance{
 		ID: s.ID, Name: s.Name, RawState: s.Status, State: instanceStates[s.Status],
-		Flavor: s.Flavor.Name, Zone: s.Zone, Region: region,
+		Flavor: cmp.Or(s.Flavor.Name, s.Flavor.ID), Zone: s.Zone, Region: region,
 	}
 	if i.State == "" {
 		i.State = cloud.InstanceUnknown

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -218,10 +219,14 @@ func (c *Cloud) ExtendDisk(ctx context.Context, id string, sizeGiB int64) error 
 		service: blockStorage, op: opExtendDisk, object: id, method: http.MethodPost, path: "volumes/" + url.PathEscape(id) + "/action",
 		body: map[string]any{"os-extend": map[string]any{"new_size": sizeGiB}},
 	})
-	return c.explainByState(ctx, id, err, func(d cloud.Disk) error {
+	tooOld := false
+	err = c.explainByState(ctx, id, err, func(d cloud.Disk) error {
 		switch {
 		case d.SizeGiB >= sizeGiB:
 			return cloud.ErrInvalid
+		case d.State == cloud.DiskAttached && c.inUse(blockStorage).less(versionExtendAttached):
+			tooOld = true
+			return cloud.ErrConflict
 		case d.State == cloud.DiskAvailable, d.State == cloud.DiskAttached:
 			return cloud.ErrInvalid // the request itself displeased
 		case d.State == cloud.DiskError, d.State == cloud.DiskUnknown:
@@ -229,6 +234,12 @@ func (c *Cloud) ExtendDisk(ctx context.Context, id string, sizeGiB int64) error 
 		}
 		return cloud.ErrBusy
 	})
+	var e *cloud.Error
+	if tooOld && errors.As(err, &e) {
+		e.Message = fmt.Sprintf("the disk is attached, and the block storage API of this cloud is %s; attached disks grow from %s (Pike) on: "+
+			"delete the pods that use it, and it grows when no node has it any more: %s", c.inUse(blockStorage), versionExtendAttached, e.Message)
+	}
+	return err
 }
 
 // explainByState finds out what a refusal with 400 or 409 means: Cinder answers 400 for a bad value and for a volume in
