@@ -69,7 +69,7 @@ func run(keep bool) (err error) {
 	}
 	report(outcomes, time.Since(start))
 	if keep {
-		howToLook(cluster)
+		howToLook()
 		return nil
 	}
 	return lab.Down(ctx, log)
@@ -91,7 +91,7 @@ func ofBudget(calls, budget int) string {
 	return fmt.Sprintf("%d of %d", calls, budget)
 }
 
-func howToLook(c *scenario.Cluster) {
+func howToLook() {
 	fmt.Printf(`
 Everything is left running. Look around:
 
@@ -103,5 +103,5 @@ Everything is left running. Look around:
   curl -s %s/admin/violations
 
 Remove everything with: make lab-down
-`, layout.Kubeconfig, layout.ToolsDir+"/kubernetes", layout.CloudsYAML, layout.CloudName, c.Witness.URL)
+`, layout.Kubeconfig, layout.ToolsDir+"/kubernetes", layout.CloudsYAML, layout.CloudName, scenario.Devcloud().URL)
 }

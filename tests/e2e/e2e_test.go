@@ -1,5 +1,5 @@
 // Package e2e asserts Fairlead's main job, its answers to bad input, and its behaviour under kill -9, on the lab: a real
-// two-node Kubernetes and the embedded cloud. Run it with make e2e.
+// two-node Kubernetes, on the embedded cloud (make e2e) or on a real OpenStack (make e2e-openstack).
 package e2e
 
 import (
@@ -18,6 +18,7 @@ import (
 
 var (
 	useLab  = flag.Bool("lab", false, "start the lab and run the end-to-end tests on it")
+	onCloud = flag.String("cloud", lab.Devcloud, "the lab's cloud: devcloud, or the openstack that runs already")
 	keepLab = flag.Bool("keep", false, "leave the lab running after the tests")
 )
 
@@ -40,7 +41,7 @@ func runOnLab(m *testing.M) int {
 		fmt.Println(err)
 		return 1
 	}
-	if err := lab.Up(ctx, lab.Options{Nodes: 2, Bin: "../../bin", Progress: os.Stdout}); err != nil {
+	if err := lab.Up(ctx, lab.Options{Nodes: 2, Cloud: *onCloud, Bin: "../../bin", Progress: os.Stdout}); err != nil {
 		fmt.Println(err)
 		return 1
 	}
@@ -85,6 +86,15 @@ func needLab(t *testing.T) context.Context {
 		}
 	})
 	return ctx
+}
+
+// needDevcloud is needLab for tests of load balancers' packets, or that do to the cloud what only the embedded one bears.
+func needDevcloud(t *testing.T) context.Context {
+	t.Helper()
+	if cluster != nil && cluster.Cloud != lab.Devcloud {
+		t.Skip("needs the embedded cloud: make e2e")
+	}
+	return needLab(t)
 }
 
 var installed bool

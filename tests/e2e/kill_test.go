@@ -45,12 +45,13 @@ spec:
 `
 
 func TestKillingTheCloudDuringALoadBalancersCreationOnlyDelaysIt(t *testing.T) {
-	ctx := needLab(t)
-	if err := cluster.Witness.SetOperationTime(ctx, "loadbalancer.create", 5*time.Second); err != nil {
+	ctx := needDevcloud(t)
+	devcloud := scenario.Devcloud()
+	if err := devcloud.SetOperationTime(ctx, "loadbalancer.create", 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := cluster.Witness.SetTimes(ctx, "default"); err != nil {
+		if err := devcloud.SetTimes(ctx, "default"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -101,17 +102,13 @@ spec:
 
 func TestKillingTheControllerBetweenAttachAndAnswerOnlyDelaysThePod(t *testing.T) {
 	ctx := needLab(t)
-	slow(ctx, t, api.Fault{Service: "compute", Method: "POST", UserAgent: "fairlead-csi/", When: api.After, Delay: api.Duration(20 * time.Second), Count: 1})
-	ns := namespace(ctx, t)
-	apply(ctx, t, fmt.Sprintf(podWithDisk, ns))
-	// The disk is on its server, and the controller still waits for the answer to its request.
-	err := scenario.Until(ctx, "disk attached", time.Minute, func(ctx context.Context) (bool, string, error) {
-		left, err := cluster.Leftovers(ctx)
-		return len(left.Attachments) == 1, left.String(), err
-	})
-	if err != nil {
+	if err := cluster.Witness.DelayAttachment(ctx, 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
+	ns := namespace(ctx, t)
+	apply(ctx, t, fmt.Sprintf(podWithDisk, ns))
+	// The cloud has the request, and the controller still waits.
+	inCloud(ctx, t, "reserved", "attaching", "in-use")
 	kill(t, "fairlead-csi", "controller")
 	if _, err := cluster.PodReady(ctx, ns, "app", "", 3*time.Minute); err != nil {
 		t.Fatal(err)
@@ -126,7 +123,7 @@ func TestKillingTheControllerBetweenAttachAndAnswerOnlyDelaysThePod(t *testing.T
 }
 
 func TestKillingTheCCMDuringAMemberUpdateOnlyDelaysIt(t *testing.T) {
-	ctx := needLab(t)
+	ctx := needDevcloud(t)
 	ns := namespace(ctx, t)
 	apply(ctx, t, fmt.Sprintf(web, ns))
 	address, err := cluster.ServiceAddress(ctx, ns, "web", 2*time.Minute)
@@ -136,7 +133,10 @@ func TestKillingTheCCMDuringAMemberUpdateOnlyDelaysIt(t *testing.T) {
 	answersHTTP(ctx, t, address)
 	members(ctx, t, "10.200.0.11", "10.200.0.12")
 
-	slow(ctx, t, api.Fault{Service: "load-balancer", Method: "PUT", UserAgent: "fairlead-ccm/", When: api.After, Delay: api.Duration(20 * time.Second), Count: 1})
+	late := api.Fault{Service: "load-balancer", Method: "PUT", UserAgent: "fairlead-ccm/", When: api.After, Delay: api.Duration(20 * time.Second), Count: 1}
+	if err := scenario.Devcloud().Inject(ctx, late); err != nil {
+		t.Fatal(err)
+	}
 	exclude(ctx, t, "n2", true)
 	t.Cleanup(func() { exclude(ctx, t, "n2", false) })
 	members(ctx, t, "10.200.0.11") // it took effect, and the controller still waits for the answer
@@ -146,20 +146,13 @@ func TestKillingTheCCMDuringAMemberUpdateOnlyDelaysIt(t *testing.T) {
 	answersHTTP(ctx, t, address)
 }
 
-// slow orders a fault that makes matching answers late.
-func slow(ctx context.Context, t *testing.T, f api.Fault) {
+// inCloud waits until some object of the project is in one of the states.
+func inCloud(ctx context.Context, t *testing.T, states ...string) {
 	t.Helper()
-	if err := cluster.Witness.Inject(ctx, f); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// inCloud waits until some object of the project is in the state.
-func inCloud(ctx context.Context, t *testing.T, state string) {
-	t.Helper()
-	err := scenario.Until(ctx, "an object in "+state, time.Minute, func(ctx context.Context) (bool, string, error) {
+	err := scenario.Until(ctx, fmt.Sprintf("an object in %v", states), time.Minute, func(ctx context.Context) (bool, string, error) {
 		left, err := cluster.Leftovers(ctx)
-		return strings.Contains(left.String(), state), left.String(), err
+		found := slices.ContainsFunc(states, func(s string) bool { return strings.Contains(left.String(), s) })
+		return found, left.String(), err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,9 +8,25 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fairlead-io/fairlead/tests/lab"
 	"github.com/fairlead-io/fairlead/tests/lab/layout"
 	"github.com/fairlead-io/fairlead/tests/witness"
 )
+
+// cloud is what the main job must know of a cloud below the lab. The steps are the same on all.
+type cloud struct {
+	witness Witness
+	// balances: packets pass through its load balancers. Else psql asks the pod itself.
+	balances bool
+	// polls follow from the time that the cloud takes for each operation.
+	polls polls
+}
+
+var clouds = map[string]cloud{
+	lab.Devcloud: {witness: devcloudWitness{Devcloud()}, balances: true, polls: polls{disk: 2, loadBalancer: 2}}, // 50 ms
+}
+
+func (c *Cluster) cloud() cloud { return clouds[c.Cloud] }
 
 // Members are the addresses of the members of the project's pools, sorted.
 func (c *Cluster) Members(ctx context.Context) ([]string, error) {

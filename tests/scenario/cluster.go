@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/fairlead-io/fairlead/tests/lab"
 	"github.com/fairlead-io/fairlead/tests/lab/layout"
 	"github.com/fairlead-io/fairlead/tests/witness"
 )
@@ -28,9 +29,11 @@ const Namespace = "fairlead"
 
 // Cluster is the running lab, seen as a user and as its cloud's operator.
 type Cluster struct {
-	Kube    kubernetes.Interface
-	Config  *rest.Config
-	Witness witness.Witness
+	Kube   kubernetes.Interface
+	Config *rest.Config
+	// Cloud is lab.Devcloud or lab.OpenStack.
+	Cloud   string
+	Witness Witness
 	// Root is the checkout: where the charts are.
 	Root string
 	// Log receives the output of helm and other commands.
@@ -48,8 +51,15 @@ func Connect(root string, log io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Kube: kube, Config: config, Witness: witness.Witness{URL: layout.CloudURL}, Root: root, Log: log}, nil
+	status, err := lab.ReadStatus()
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Kube: kube, Config: config, Cloud: status.Cloud, Witness: clouds[status.Cloud].witness, Root: root, Log: log}, nil
 }
+
+// Devcloud is the embedded cloud's operator. Only a lab on that cloud has one.
+func Devcloud() witness.Witness { return witness.Witness{URL: layout.CloudURL} }
 
 // Leftovers are what the lab's project holds beyond its servers.
 func (c *Cluster) Leftovers(ctx context.Context) (witness.Leftovers, error) {

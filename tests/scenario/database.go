@@ -68,21 +68,29 @@ func (c *Cluster) ServiceAddress(ctx context.Context, namespace, name string, li
 	return address, nil
 }
 
-// SQL runs statements with psql on this host, through the load balancer's address, and returns the rows.
+// host is where psql reaches the database.
+func (db *Database) host() string {
+	if db.cloud().balances {
+		return db.Address
+	}
+	return db.Pod.Status.PodIP
+}
+
+// SQL runs statements with psql on this host and returns the rows.
 func (db *Database) SQL(ctx context.Context, statements string) (string, error) {
 	cmd := exec.CommandContext(ctx, "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command="+statements)
-	cmd.Env = append(os.Environ(), "PGHOST="+db.Address, "PGPORT=5432", "PGUSER=postgres", "PGDATABASE=postgres",
+	cmd.Env = append(os.Environ(), "PGHOST="+db.host(), "PGPORT=5432", "PGUSER=postgres", "PGDATABASE=postgres",
 		"PGPASSWORD="+databasePassword, "PGCONNECT_TIMEOUT=5")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("psql at %s: %w: %s", db.Address, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("psql at %s: %w: %s", db.host(), err, strings.TrimSpace(string(out)))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Answers waits until the database answers through the load balancer: its members are probed every few seconds.
+// Answers waits until the database answers: the members of its load balancer are probed every few seconds.
 func (db *Database) Answers(ctx context.Context) error {
-	return Until(ctx, "database answers at "+db.Address, time.Minute, func(ctx context.Context) (bool, string, error) {
+	return Until(ctx, "database answers at "+db.host(), time.Minute, func(ctx context.Context) (bool, string, error) {
 		got, err := db.SQL(ctx, "select 1")
 		return got == "1", got, err
 	})

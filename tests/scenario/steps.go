@@ -17,27 +17,39 @@ type Step struct {
 	Run func(context.Context) (string, error)
 }
 
-// Budget is the most calls a step may make of the cloud: docs/architecture.md, "Call budgets", with w = 2 polls for each
-// awaited operation (the lab's cloud takes 50 ms for each) and 2 calls for each repeat by a sidecar.
+// Budget is the most calls a step may make of the cloud: docs/architecture.md, "Call budgets", with the cloud's polls for
+// each awaited operation and 2 calls for each repeat by a sidecar.
 type Budget struct {
 	Disks         int // of fairlead-csi
 	LoadBalancers int // of fairlead-ccm to Octavia and Neutron
 }
 
 const (
-	polls  = 2
 	repeat = 2
 	sweep  = 1 // fairlead-ccm lists the cluster's load balancers once a minute, whatever happens
 	start  = 3 // what a program asks when it starts: fairlead-csi whether the cloud answers, fairlead-ccm its three lists
-
-	createDisk = 2 + polls
-	attachDisk = 1 + polls + repeat
-	detachDisk = 1 + polls + repeat
-	extendDisk = 2 + polls
-	deleteDisk = 2 + polls + repeat
-	createLB   = 6 + polls
-	deleteLB   = 4 + polls
 )
+
+// polls are how often an operation may be looked at until the cloud has done it.
+type polls struct{ disk, loadBalancer int }
+
+// budgets of the operations on a cloud.
+type budgets struct {
+	createDisk, attachDisk, detachDisk, extendDisk, deleteDisk int
+	createLB, deleteLB                                         int
+}
+
+func budgetsWith(w polls) budgets {
+	return budgets{
+		createDisk: 2 + w.disk,
+		attachDisk: 1 + w.disk + repeat,
+		detachDisk: 1 + w.disk + repeat,
+		extendDisk: 2 + w.disk,
+		deleteDisk: 2 + w.disk + repeat,
+		createLB:   6 + w.loadBalancer,
+		deleteLB:   4 + w.loadBalancer,
+	}
+}
 
 // Outcome is what a step did.
 type Outcome struct {
@@ -51,7 +63,7 @@ type Outcome struct {
 
 // Do runs the step and counts the cloud calls it took.
 func (c *Cluster) Do(ctx context.Context, s Step) (Outcome, error) {
-	mark, err := c.Witness.Mark(ctx)
+	calls, err := c.Witness.Watch(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -61,10 +73,10 @@ func (c *Cluster) Do(ctx context.Context, s Step) (Outcome, error) {
 		return o, fmt.Errorf("%s: %w", s.Title, err)
 	}
 	o.Took = time.Since(start)
-	if o.Disks, err = c.Witness.Calls(ctx, mark, "fairlead-csi/"); err != nil {
+	if o.Disks, err = calls(ctx, "fairlead-csi/"); err != nil {
 		return o, err
 	}
-	ccm, err := c.Witness.Calls(ctx, mark, "fairlead-ccm/")
+	ccm, err := calls(ctx, "fairlead-ccm/")
 	if err != nil {
 		return o, err
 	}
@@ -106,13 +118,14 @@ func Total(calls []api.Count) int {
 // MainJob is the whole job: install, a database on a disk behind a load balancer, move, grow, delete, nothing left.
 func (c *Cluster) MainJob() []Step {
 	const rows = 1000
+	allowed := budgetsWith(c.cloud().polls)
 	db := &Database{Cluster: c}
 	var fingerprint string
 	return []Step{
 		{Title: "helm installs both charts", Budget: Budget{Disks: start, LoadBalancers: start}, Run: func(ctx context.Context) (string, error) {
 			return "nodes initialized, driver registered on each", c.Install(ctx)
 		}},
-		{Title: "database starts on its disk, Service gets an address", Budget: Budget{Disks: createDisk + attachDisk, LoadBalancers: createLB},
+		{Title: "database starts on its disk, Service gets an address", Budget: Budget{Disks: allowed.createDisk + allowed.attachDisk, LoadBalancers: allowed.createLB},
 			Run: func(ctx context.Context) (string, error) {
 				started, err := c.StartDatabase(ctx)
 				if err != nil {
@@ -121,14 +134,14 @@ func (c *Cluster) MainJob() []Step {
 				*db = *started
 				return fmt.Sprintf("on %s, at %s", db.Pod.Spec.NodeName, db.Address), nil
 			}},
-		{Title: "psql writes rows through the load balancer", Run: func(ctx context.Context) (_ string, err error) {
+		{Title: "psql writes rows", Run: func(ctx context.Context) (_ string, err error) {
 			if err := db.Answers(ctx); err != nil {
 				return "", err
 			}
 			fingerprint, err = db.Fill(ctx, rows)
-			return fingerprint, err
+			return fmt.Sprintf("%s, at %s", fingerprint, db.host()), err
 		}},
-		{Title: "pod deleted, database starts on the other node", Budget: Budget{Disks: detachDisk + attachDisk},
+		{Title: "pod deleted, database starts on the other node", Budget: Budget{Disks: allowed.detachDisk + allowed.attachDisk},
 			Run: func(ctx context.Context) (string, error) {
 				from := db.Pod.Spec.NodeName
 				err := db.Move(ctx)
@@ -144,7 +157,7 @@ func (c *Cluster) MainJob() []Step {
 			}
 			return got, err
 		}},
-		{Title: "disk grows while the database runs", Budget: Budget{Disks: extendDisk}, Run: func(ctx context.Context) (string, error) {
+		{Title: "disk grows while the database runs", Budget: Budget{Disks: allowed.extendDisk}, Run: func(ctx context.Context) (string, error) {
 			before, err := db.Size(ctx)
 			if err != nil {
 				return "", err
@@ -158,13 +171,13 @@ func (c *Cluster) MainJob() []Step {
 			}
 			return fmt.Sprintf("df: %s, then %s", before, after), err
 		}},
-		c.deleteStep(),
+		c.deleteStep(allowed),
 	}
 }
 
-func (c *Cluster) deleteStep() Step {
+func (c *Cluster) deleteStep(allowed budgets) Step {
 	return Step{
-		Title: "all deleted, nothing left in the cloud", Budget: Budget{Disks: detachDisk + deleteDisk, LoadBalancers: deleteLB},
+		Title: "all deleted, nothing left in the cloud", Budget: Budget{Disks: allowed.detachDisk + allowed.deleteDisk, LoadBalancers: allowed.deleteLB},
 		Run: func(ctx context.Context) (string, error) {
 			if err := c.DeleteDatabase(ctx); err != nil {
 				return "", err
