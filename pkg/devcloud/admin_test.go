@@ -104,6 +104,39 @@ func TestInjectedFaults(t *testing.T) {
 	}
 }
 
+func TestAnAcceptedOperationFails(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	c := connect(t, cloud.URL)
+	server := c.newServer(t, "node", nil)
+	kept := c.newVolume(t, volumes.CreateOpts{Size: 1})
+	adminCall(t, cloud, "POST", "/faults", api.Fault{Operation: "volume.create", Count: 1}, nil)
+	failed, err := volumes.Create(t.Context(), c.volume, volumes.CreateOpts{Size: 1}, nil).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.volumeIs(t, failed.ID, "error")
+	attach := func() {
+		t.Helper()
+		if err := volumeattach.Create(t.Context(), c.compute, server.ID, volumeattach.CreateOpts{VolumeID: kept.ID}).Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+	adminCall(t, cloud, "POST", "/faults", api.Fault{Operation: "volume.attach", Count: 1}, nil)
+	attach()
+	c.volumeIs(t, kept.ID, "available")
+	attach()
+	c.volumeIs(t, kept.ID, "in-use")
+	adminCall(t, cloud, "POST", "/faults", api.Fault{Operation: "volume.detach", Count: 1}, nil)
+	if err := volumeattach.Delete(t.Context(), c.compute, server.ID, kept.ID).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	c.volumeIs(t, kept.ID, "in-use")
+	if got := violations(t, cloud); len(got) != 0 {
+		t.Errorf("violations %v", got)
+	}
+}
+
 func TestFaultsAreCheckedListedAndRemoved(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, nil)
@@ -116,6 +149,8 @@ func TestFaultsAreCheckedListedAndRemoved(t *testing.T) {
 		"no status of an answer":   {"status": 99},
 		"a negative count":         {"status": 500, "count": -1},
 		"a delay before the start": {"delay": "-1s"},
+		"an unknown operation":     {"operation": "volume.lose"},
+		"an operation's status":    {"operation": "volume.attach", "status": 500},
 	} {
 		if err := tryAdmin(t.Context(), cloud.URL, "POST", "/faults", body, nil); err == nil {
 			t.Errorf("%s was accepted", name)

@@ -67,7 +67,8 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 	if c.Engine, err = engine.New(engine.Options{Path: state, Clock: clk, Times: times}); err != nil {
 		return nil, fmt.Errorf("%w (does another devcloud use this stateDir?)", err)
 	}
-	if err := c.assemble(ctx); err != nil {
+	faults := api.NewFaults(clk)
+	if err := c.assemble(ctx, faults); err != nil {
 		return nil, err
 	}
 	listen := net.ListenConfig{}
@@ -76,11 +77,12 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 	}
 	c.URL = cmp.Or(config.PublicURL, "http://"+c.listener.Addr().String())
 	c.Core = api.NewCore(c.tokens(), c.URL, clk)
+	c.Core.Faults = faults
 	return c, nil
 }
 
 // assemble makes the services and what stands behind them, and brings back what was there before a restart.
-func (c *Cloud) assemble(ctx context.Context) (err error) {
+func (c *Cloud) assemble(ctx context.Context, faults *api.Faults) (err error) {
 	if c.plane, err = newDataPlane(ctx, c.config, c.describe); err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func (c *Cloud) assemble(ctx context.Context) (err error) {
 	if c.network, err = network.New(c.Engine, c.config.Quotas.Network); err != nil {
 		return err
 	}
-	if c.volumes, err = blockstorage.New(c.Engine, c.plane.disks, c.config.blockStorage()); err != nil {
+	if c.volumes, err = blockstorage.New(c.Engine, faultyDisks{c.plane.disks, faults}, c.config.blockStorage()); err != nil {
 		return err
 	}
 	if c.compute, err = compute.New(c.Engine, c.volumes, c.network, c.plane.host, c.config.compute()); err != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Case is one statement about an API, as a sentence, and its proof.
@@ -26,8 +27,12 @@ type Area struct {
 // T is to a case what testing.T is to a test; it lets the runner look at the outcome.
 type T struct {
 	ctx      context.Context
-	failures []string
 	cleanups []func()
+
+	mu        sync.Mutex
+	failures  []string
+	quiet     int
+	exchanges []Exchange
 }
 
 // Context ends with the run.
@@ -35,6 +40,8 @@ func (t *T) Context() context.Context { return t.ctx }
 
 // Errorf notes a failure; the case goes on.
 func (t *T) Errorf(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.failures = append(t.failures, fmt.Sprintf(format, args...))
 }
 
@@ -47,9 +54,32 @@ func (t *T) Fatalf(format string, args ...any) {
 // Cleanup is run after the case, the last first, whatever became of it.
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
+// Quietly runs f without recording its requests: for waiting, and for what need not happen the same way everywhere.
+func (t *T) Quietly(f func()) {
+	t.hush(+1)
+	defer t.hush(-1)
+	f()
+}
+
+func (t *T) hush(by int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.quiet += by
+}
+
+// record keeps the form of an answer, unless the case is quiet.
+func (t *T) record(e Exchange) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.quiet == 0 {
+		t.exchanges = append(t.exchanges, e)
+	}
+}
+
 // Outcome is what became of one case on one cloud.
 type Outcome struct {
-	Failures []string // none: it passed
+	Failures  []string // none: it passed
+	Exchanges []Exchange
 }
 
 // Passed reports whether the case held.
@@ -61,10 +91,11 @@ func (o Outcome) String() string { return strings.Join(o.Failures, "\n") }
 func run(ctx context.Context, one Case, cloud *Cloud) Outcome {
 	t := &T{ctx: ctx}
 	apart(func() { one.Run(t, cloud) })
+	t.hush(+1)
 	for _, cleanup := range slices.Backward(t.cleanups) {
 		apart(cleanup)
 	}
-	return Outcome{Failures: t.failures}
+	return Outcome{Failures: t.failures, Exchanges: t.exchanges}
 }
 
 // apart calls f on a goroutine of its own, so that Fatalf ends f alone, and returns when it has ended.

@@ -73,7 +73,7 @@ type Answer struct {
 	Body         any // decoded JSON; nil if there is none
 }
 
-// Do sends a request with the project's token. The path begins below the service's endpoint ("/volumes"; Neutron's and
+// Do sends a request with the project's token, and records the form of the answer. The path begins below the service's endpoint ("/volumes"; Neutron's and
 // Octavia's with their version: "/v2.0/networks") or is a whole URL. A request that gets no answer ends the case.
 func (c *Cloud) Do(t *T, service, method, path string, body any, options ...Option) Answer {
 	url := path
@@ -112,6 +112,7 @@ func (c *Cloud) Do(t *T, service, method, path string, body any, options ...Opti
 	if json.Unmarshal(a.Raw, &a.Body) != nil {
 		a.Body = nil
 	}
+	t.record(c.exchange(a))
 	return a
 }
 
@@ -184,6 +185,8 @@ const pollInterval = 100 * time.Millisecond
 // Await reads a path until the value there is the wanted one, and returns all values seen, in order, each once in a row.
 // Status 404 counts as the value "404". It ends the case after a minute, or when the value is an error that is not wanted.
 func (c *Cloud) Await(t *T, service, path, field, want string, options ...Option) []string {
+	t.hush(+1)
+	defer t.hush(-1)
 	var seen []string
 	deadline := time.After(time.Minute)
 	for {

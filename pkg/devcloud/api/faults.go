@@ -20,9 +20,13 @@ const (
 	After  = "after"
 )
 
-// Fault is a disturbance of the requests it matches; empty match fields match all.
+// Operations are those that can be made to fail after their request was accepted.
+var Operations = []string{"volume.create", "volume.delete", "volume.extend", "volume.attach", "volume.detach"}
+
+// Fault is a disturbance of the requests it matches, empty match fields match all; or of accepted operations of a kind.
 type Fault struct {
 	ID        string `json:"id"`
+	Operation string `json:"operation,omitempty"` // one of Operations, which fails; goes with Count and Probability only
 	Service   string `json:"service,omitempty"`   // "volume"
 	Method    string `json:"method,omitempty"`    // "POST"
 	Route     string `json:"route,omitempty"`     // the pattern as GET /admin/calls shows it
@@ -63,8 +67,13 @@ type Faults struct {
 	next int
 }
 
-// NewFaults makes an empty set.
-func NewFaults(clk clock.Clock) *Faults { return &Faults{clock: clk} }
+// NewFaults makes an empty set. clk times delays; nil is the real clock.
+func NewFaults(clk clock.Clock) *Faults {
+	if clk == nil {
+		clk = clock.RealClock{}
+	}
+	return &Faults{clock: clk}
+}
 
 // Add puts a fault in force and returns it with its id.
 func (f *Faults) Add(fault Fault) (Fault, error) {
@@ -79,8 +88,12 @@ func (f *Faults) Add(fault Fault) (Fault, error) {
 		return fault, fmt.Errorf("count: %d is negative", fault.Count)
 	case fault.Status != 0 && (fault.Status < 200 || fault.Status > 599):
 		return fault, fmt.Errorf("status: %d is no HTTP status of an answer", fault.Status)
+	case fault.Operation != "":
+		if err := fault.checkOperation(); err != nil {
+			return fault, err
+		}
 	case fault.Delay == 0 && fault.Status == 0 && !fault.Drop:
-		return fault, fmt.Errorf("a fault needs at least one of delay, status and drop")
+		return fault, fmt.Errorf("a fault needs at least one of operation, delay, status and drop")
 	}
 	fault.Method = strings.ToUpper(fault.Method)
 	f.mu.Lock()
@@ -89,6 +102,16 @@ func (f *Faults) Add(fault Fault) (Fault, error) {
 	fault.ID = strconv.Itoa(f.next)
 	f.list = append(f.list, fault)
 	return fault, nil
+}
+
+func (f Fault) checkOperation() error {
+	if !slices.Contains(Operations, f.Operation) {
+		return fmt.Errorf("operation: %q is none of %s", f.Operation, strings.Join(Operations, ", "))
+	}
+	if f != (Fault{Operation: f.Operation, Count: f.Count, Probability: f.Probability}) {
+		return fmt.Errorf("operation: an operation's fault takes count and probability only")
+	}
+	return nil
 }
 
 // List returns the faults in force, oldest first.
@@ -107,12 +130,25 @@ func (f *Faults) Remove(id string) bool {
 	return len(f.list) < before
 }
 
+// Strike is the error that an accepted operation of that kind ends with, or nil.
+func (f *Faults) Strike(operation string) error {
+	fault := f.drawIf(func(x Fault) bool { return x.Operation == operation })
+	if fault == nil {
+		return nil
+	}
+	return fmt.Errorf("injected fault %s of %s", fault.ID, operation)
+}
+
 // draw returns the first fault that strikes the call, or nil.
 func (f *Faults) draw(c Call) *Fault {
+	return f.drawIf(func(x Fault) bool { return x.Operation == "" && x.matches(c) })
+}
+
+func (f *Faults) drawIf(strikes func(Fault) bool) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, x := range f.list {
-		if !x.matches(c) || x.Probability != 0 && rand.Float64() >= x.Probability {
+		if !strikes(x) || x.Probability != 0 && rand.Float64() >= x.Probability {
 			continue
 		}
 		if x.Count == 1 {

@@ -24,9 +24,6 @@ type Core struct {
 
 // NewCore makes a Core with an empty call log and no faults. clk times injected delays; nil is the real clock.
 func NewCore(tokens Tokens, publicURL string, clk clock.Clock) *Core {
-	if clk == nil {
-		clk = clock.RealClock{}
-	}
 	return &Core{Tokens: tokens, Calls: NewCallLog(), Faults: NewFaults(clk), PublicURL: strings.TrimRight(publicURL, "/")}
 }
 
