@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,11 +26,17 @@ type Started struct {
 	NetNS string `json:"netns"`
 }
 
+// ErrUnknown says that the hypervisor knows nothing of a server but its id: it never started it.
+var ErrUnknown = errors.New("the server was never started")
+
 // ReadServer reads and checks a hypervisor's description. The node's place in the lab follows from its name.
 func ReadServer(r io.Reader) (Server, layout.Node, error) {
 	var server Server
 	if err := json.NewDecoder(r).Decode(&server); err != nil {
 		return Server{}, layout.Node{}, fmt.Errorf("read the server's description on standard input: %w", err)
+	}
+	if server.Name == "" {
+		return Server{}, layout.Node{}, fmt.Errorf("server %s: %w", server.ID, ErrUnknown)
 	}
 	node, err := layout.ParseNode(server.Name)
 	if err != nil {

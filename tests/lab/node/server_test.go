@@ -12,6 +12,7 @@ func TestReadServer(t *testing.T) {
 		{"fields that a later cloud may add are ignored", strings.Replace(good, "more", "other", 1), ""},
 		{"nothing on standard input", "", "standard input"},
 		{"no JSON", "n2", "standard input"},
+		{"an id alone", `{"id":"8da1f1aa","name":""}`, "never started"},
 		{"a name that is no node's", strings.Replace(good, "n2", "web", 1), `"web"`},
 		{"another node's address", strings.Replace(good, ".12", ".13", 1), "needs the fixed address 10.200.0.12"},
 		{"no address", strings.Replace(good, "10.200.0.12", "", 1), "needs the fixed address 10.200.0.12"},

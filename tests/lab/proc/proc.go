@@ -146,7 +146,7 @@ func (id ID) Name() string {
 	return strings.TrimSpace(string(raw))
 }
 
-// Marked finds the processes whose environment had the variable when they started.
+// Marked finds the processes whose environment had the variable when they started; "NAME=value" asks for that value.
 func Marked(variable string) ([]ID, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -171,7 +171,7 @@ func Marked(variable string) ([]ID, error) {
 
 func hasVariable(environ []byte, variable string) bool {
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
-		if name, _, ok := bytes.Cut(entry, []byte{'='}); ok && string(name) == variable {
+		if name, _, ok := bytes.Cut(entry, []byte{'='}); ok && string(name) == variable || string(entry) == variable {
 			return true
 		}
 	}

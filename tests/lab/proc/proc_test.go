@@ -47,6 +47,9 @@ func TestHasVariable(t *testing.T) {
 	if !hasVariable(append(environ, []byte("MARK=\x00")...), "MARK") {
 		t.Error("not found")
 	}
+	if !hasVariable(environ, "A=1") || hasVariable(environ, "A=2") || hasVariable(environ, "A=") {
+		t.Error("a value that was asked for must be the whole value")
+	}
 }
 
 func start(t *testing.T, script string, env ...string) (ID, string) {
@@ -85,6 +88,22 @@ func TestAStartedProcessIsFoundAndKilled(t *testing.T) {
 	}
 	if err := id.Kill(t.Context()); err != nil {
 		t.Errorf("killing again: %v", err)
+	}
+}
+
+func TestAProcessCanGetAnEnvironmentOfItsOwn(t *testing.T) {
+	t.Setenv("PROC_TEST_OF_OURS", "1")
+	dir := t.TempDir()
+	log := filepath.Join(dir, "log")
+	id, err := Start(Spec{Args: []string{"/usr/bin/env"}, Env: []string{"A=1"}, EnvAlone: true, Log: log, PIDFile: filepath.Join(dir, "pid")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id.Alive() {
+		time.Sleep(time.Millisecond)
+	}
+	if out, err := os.ReadFile(log); err != nil || string(out) != "A=1\n" {
+		t.Errorf("its environment is %q, %v", out, err)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 type Spec struct {
 	// Args is the program, by path or by name on PATH, and its arguments.
 	Args []string
-	// Env is added to this process's environment.
-	Env []string
+	// Env is added to this process's environment, or is the whole environment if EnvAlone is set.
+	Env      []string
+	EnvAlone bool
 	Dir string
 	// Log is appended to by its standard output and error.
 	Log string
@@ -37,7 +38,10 @@ func Start(spec Spec) (ID, error) {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(spec.Args[0], spec.Args[1:]...) //nolint:noctx // it outlives us
-	cmd.Env = append(os.Environ(), spec.Env...)
+	cmd.Env = spec.Env
+	if !spec.EnvAlone {
+		cmd.Env = append(os.Environ(), spec.Env...)
+	}
 	cmd.Dir = spec.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = spec.Files

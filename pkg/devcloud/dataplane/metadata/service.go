@@ -64,7 +64,7 @@ func (s *Service) Serve(ctx context.Context, serverID, netns string) error {
 		}
 		s.stop(serverID)
 	}
-	listener, err := listenIn(ctx, netns)
+	listener, err := Listen(ctx, netns)
 	if err != nil {
 		return fmt.Errorf("metadata of server %s: %w", serverID, err)
 	}
@@ -118,9 +118,9 @@ func identify(netns string) (identity, error) {
 	return identity{st.Dev, st.Ino}, nil
 }
 
-// listenIn makes a listener inside the network namespace. A socket stays in the namespace in which it was made,
+// Listen makes a listener on Address inside the network namespace. A socket stays in the namespace in which it was made,
 // whoever uses it.
-func listenIn(ctx context.Context, netns string) (listener net.Listener, err error) {
+func Listen(ctx context.Context, netns string) (listener net.Listener, err error) {
 	onDoomedThread(func() { listener, err = enterAndListen(ctx, netns) })
 	return listener, err
 }

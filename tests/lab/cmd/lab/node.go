@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +13,11 @@ import (
 // notRunning is the exit code of `node status` that the cloud's hypervisor understands.
 const notRunning = exitCode(3)
 
-// nodeCommand is what the embedded cloud's hypervisor calls for servers that are nodes of the lab.
+// nodeCommand is what the cloud's hypervisor calls for servers that are nodes of the lab.
 func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "Start and stop a node; the embedded cloud calls this with the server's description on standard input",
+		Short: "Start and stop a node; the cloud calls this with the server's description on standard input",
 	}
 	cmd.AddCommand(
 		&cobra.Command{
@@ -41,6 +42,9 @@ func nodeCommand() *cobra.Command {
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				server, place, err := node.ReadServer(cmd.InOrStdin())
+				if errors.Is(err, node.ErrUnknown) {
+					return nil
+				}
 				if err != nil {
 					return err
 				}
@@ -53,6 +57,9 @@ func nodeCommand() *cobra.Command {
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				_, place, err := node.ReadServer(cmd.InOrStdin())
+				if errors.Is(err, node.ErrUnknown) {
+					return notRunning
+				}
 				if err != nil {
 					return err
 				}
