@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 	_ "github.com/fairlead-io/fairlead/pkg/cloud/openstack" // the provider
+	"github.com/fairlead-io/fairlead/pkg/cloud/preflight"
 	"github.com/fairlead-io/fairlead/pkg/csi"
 )
 
@@ -29,6 +30,7 @@ type controllerFlags struct {
 	policy      csi.ZonePolicy
 	qps         float64
 	burst       int
+	preflight   bool
 }
 
 func newControllerCommand() *cobra.Command {
@@ -45,6 +47,10 @@ func newControllerCommand() *cobra.Command {
 			if err := f.apply(); err != nil {
 				return err
 			}
+			if f.preflight {
+				found := preflight.Run(cmd.Context(), "openstack", f.config(nil), f.use())
+				return preflight.Print(cmd.OutOrStdout(), found)
+			}
 			return runController(cmd.Context(), f)
 		},
 	}
@@ -57,7 +63,21 @@ func newControllerCommand() *cobra.Command {
 		"Whether disks can be used only in the zone of their name: auto (if the cloud has disks in the node's zone), match (yes), ignore (no)")
 	fs.Float64Var(&f.qps, "cloud-api-qps", 0, "Requests per second to the cloud's API; 0: no limit")
 	fs.IntVar(&f.burst, "cloud-api-burst", 20, "Requests at once to the cloud's API, with --cloud-api-qps")
+	fs.BoolVar(&f.preflight, "preflight", false, "Check the cloud, print what was found, and end: with status 1 if something is wrong. Needs no Kubernetes")
 	return cmd
+}
+
+// config is where the cloud is found; metrics may be nil.
+func (f *controllerFlags) config(metrics prometheus.Registerer) cloud.Config {
+	return cloud.Config{
+		File: f.cloudConfig, Name: f.cloudName, UserAgent: "fairlead-csi/" + version, QPS: f.qps, Burst: f.burst, Metrics: metrics,
+	}
+}
+
+// use is what the controller wants of the cloud.
+func (f *controllerFlags) use() cloud.Use {
+	missing := map[csi.ZonePolicy]cloud.Level{csi.ZonesIgnore: cloud.LevelOK, csi.ZonesMatch: cloud.LevelError, csi.ZonesAuto: cloud.LevelInfo}
+	return cloud.Use{Disks: true, ZoneWithoutDisks: missing[f.policy]}
 }
 
 // runController serves until ctx ends. Health is served from the start; the rest when the cloud has answered.
@@ -84,6 +104,7 @@ func runController(ctx context.Context, f controllerFlags) error {
 		opened.Store(&c)
 		controller := csi.NewController(c, csi.ControllerOptions{ClusterID: clusterID, Zones: f.policy})
 		controller.Warm(ctx)
+		group.Go(func() error { return preflight.Watch(ctx, c, f.use(), metrics) })
 		return serveCSI(ctx, f.endpoint, csi.ServerOptions{
 			Identity:   &csi.Identity{DriverName: f.driverName, Version: version, Controller: true, Ready: ready.Check},
 			Controller: controller,
@@ -100,10 +121,7 @@ func (f *controllerFlags) connect(ctx context.Context, metrics prometheus.Regist
 		return !errors.Is(err, cloud.ErrUnavailable) && !errors.Is(err, cloud.ErrUnauthorized)
 	}
 	err = insist(ctx, connectPause, forGood, func(ctx context.Context) (err error) {
-		c, err = cloud.Open(ctx, "openstack", cloud.Config{
-			File: f.cloudConfig, Name: f.cloudName, UserAgent: "fairlead-csi/" + version,
-			QPS: f.qps, Burst: f.burst, Metrics: metrics,
-		})
+		c, err = cloud.Open(ctx, "openstack", f.config(metrics))
 		return err
 	})
 	if err != nil || f.clusterID != "" {

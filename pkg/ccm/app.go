@@ -1,6 +1,7 @@
 package ccm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +32,7 @@ import (
 
 	"github.com/fairlead-io/fairlead/pkg/ccm/service"
 	"github.com/fairlead-io/fairlead/pkg/cloud"
+	"github.com/fairlead-io/fairlead/pkg/cloud/preflight"
 	"github.com/fairlead-io/fairlead/pkg/loadbalancer"
 )
 
@@ -50,6 +53,7 @@ type App struct {
 	clusterID string
 	class     string
 	defaults  loadbalancer.Defaults
+	preflight bool
 
 	cloud    cloud.Cloud // nil until it has answered
 	noCloud  error       // why it did not at the start
@@ -84,6 +88,9 @@ func NewCommand(ctx context.Context, userAgent string) (*cobra.Command, error) {
 			return err
 		}
 		verflag.PrintAndExitIfRequested() // --version=raw, which is about the libraries
+		if a.preflight {
+			return preflight.Print(cmd.OutOrStdout(), preflight.Run(ctx, ProviderName, a.config(nil), a.use()))
+		}
 		if err := a.open(ctx); err != nil {
 			return err
 		}
@@ -104,7 +111,32 @@ func (a *App) flags() cliflag.NamedFlagSets {
 	fs.StringVar(&a.defaults.FloatingNetwork, "floating-network-id", "", "Id or name of the external network for public addresses. Default: the only one there is.")
 	fs.StringVar(&a.defaults.Network, "network-id", "", "Id or name of the network for load balancers' own addresses. Default: the nodes' subnet.")
 	fs.StringVar(&a.defaults.Subnet, "subnet-id", "", "Id or name of the subnet for load balancers' own addresses. Default: the nodes' subnet.")
+	fs.BoolVar(&a.preflight, "preflight", false, "Check the cloud, print what was found, and end: with status 1 if something is wrong. Needs no Kubernetes.")
 	return sets
+}
+
+// config is where the cloud is found; metrics may be nil.
+func (a *App) config(metrics prometheus.Registerer) cloud.Config {
+	return cloud.Config{
+		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent, Metrics: metrics,
+	}
+}
+
+// use is what the controllers that run want of the cloud.
+func (a *App) use() cloud.Use {
+	var controllers []string
+	for _, name := range a.options.Generic.Controllers {
+		name, off := strings.CutPrefix(name, "-")
+		name = cmp.Or(names.CCMControllerAliases()[name], name)
+		if off {
+			name = "-" + name
+		}
+		controllers = append(controllers, name)
+	}
+	service := controllermanager.IsControllerEnabled(names.ServiceLBController, app.ControllersDisabledByDefault, controllers)
+	return cloud.Use{
+		LoadBalancers: service, FloatingNetwork: a.defaults.FloatingNetwork, Network: a.defaults.Network, Subnet: a.defaults.Subnet,
+	}
 }
 
 // open connects to the cloud before anything else happens, so that a bad configuration is the first line of the log. What
@@ -123,10 +155,7 @@ func (a *App) open(ctx context.Context) error {
 
 // connect sets a.cloud.
 func (a *App) connect(ctx context.Context) error {
-	c, err := cloud.Open(ctx, ProviderName, cloud.Config{
-		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent,
-		Metrics: legacyregistry.Registerer(),
-	})
+	c, err := cloud.Open(ctx, ProviderName, a.config(legacyregistry.Registerer()))
 	if err != nil {
 		return fmt.Errorf("--cloud-config: %w", err)
 	}
@@ -165,6 +194,11 @@ func (p *connected) Initialize(cloudprovider.ControllerClientBuilder, <-chan str
 	})
 	if a.cloud != nil {
 		p.Provider = NewProvider(a.cloud, a.cloud.Region())
+		a.running.Go(func() {
+			if err := preflight.Watch(a.stopping, a.cloud, a.use(), legacyregistry.Registerer()); err != nil {
+				klog.FromContext(a.stopping).Error(err, "The cloud is not checked")
+			}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ type Cloud interface {
 	Instances
 	LoadBalancers
 	Networks
+	Preflight
 	// Ping asks the cloud the cheapest authenticated question. It is for readiness, never for liveness.
 	Ping(ctx context.Context) error
 	// Region is the region's name; may be empty.

@@ -27,7 +27,10 @@ type Budget struct {
 const (
 	repeat = 2
 	sweep  = 1 // fairlead-ccm lists the cluster's load balancers once a minute, whatever happens
-	start  = 3 // what a program asks when it starts: fairlead-csi whether the cloud answers, fairlead-ccm its three lists
+	// What a program asks when it starts: fairlead-csi whether the cloud answers, fairlead-ccm its three lists; and the
+	// preflight of each, Keystone and fairlead-ccm's questions to Nova not counted.
+	start     = 3 + preflight
+	preflight = 6
 )
 
 // polls are how often an operation may be looked at until the cloud has done it.

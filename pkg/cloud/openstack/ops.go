@@ -2,7 +2,8 @@ package openstack
 
 // The operations, as they stand in errors.
 const (
-	opVersions = "read the API's versions of"
+	opVersions  = "read the API versions of"
+	opPreflight = "read the"
 
 	opCreateDisk = "create disk"
 	opGetDisk    = "get disk"
@@ -16,6 +17,7 @@ const (
 
 	opGetInstance   = "get instance"
 	opListInstances = "list instances"
+	opInstanceZones = "list instance zones"
 
 	opCreateLoadBalancer  = "create load balancer"
 	opGetLoadBalancer     = "get load balancer"

@@ -276,21 +276,5 @@ func (c *Cloud) DiskTypes(ctx context.Context) ([]string, error) {
 
 // DiskZones implements cloud.Disks.
 func (c *Cloud) DiskZones(ctx context.Context) ([]string, error) {
-	var answer struct {
-		Zones []struct {
-			Name  string `json:"zoneName"`
-			State struct {
-				Available bool `json:"available"`
-			} `json:"zoneState"`
-		} `json:"availabilityZoneInfo"`
-	}
-	err := c.do(ctx, request{service: blockStorage, op: opDiskZones, method: http.MethodGet, path: "os-availability-zone", into: &answer})
-	var names []string
-	for _, z := range answer.Zones {
-		if z.State.Available {
-			names = append(names, z.Name)
-		}
-	}
-	slices.Sort(names)
-	return names, err
+	return c.zones(ctx, blockStorage, opDiskZones)
 }
