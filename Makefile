@@ -63,6 +63,22 @@ e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests
 	cd tests/lab && ../../bin/lab.test -test.v -test.run '^TestLab$$' -test.timeout 5m -lab
 	cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab
 
+.PHONY: e2e-openstack
+e2e-openstack: images openstack-up ## The demo's steps and the disks' end-to-end tests on the real OpenStack
+	@go test -c -o bin/e2e.test ./tests/e2e
+	cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab -cloud openstack
+	@$(MAKE) openstack-down
+
+.PHONY: openstack-up
+openstack-up: ## Install and start a real OpenStack from Debian's packages on this machine (2 minutes; 5 the first time)
+	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
+	@bin/openstack up
+
+.PHONY: openstack-down
+openstack-down: ## Stop OpenStack and remove everything but its packages
+	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
+	@bin/openstack down
+
 .PHONY: packages
 packages:
 	@go run ./tests/tools/apt $(PACKAGES)

@@ -1,0 +1,63 @@
+package openstack
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A Fault is what an operation of a service's driver is told to do. It strikes every project.
+//
+// Operations: cinder.{create_volume, delete_volume, create_snapshot, delete_snapshot, extend_volume, retype, create_export,
+// initialize_connection, terminate_connection} and nova.{spawn, attach_volume, detach_volume, extend_volume}.
+// octavia.children_stuck is special: Project keeps Debian's defect that a load balancer which is created together with
+// its listeners leaves them in PENDING_CREATE.
+type Fault struct {
+	// Sleep is how long the operation is held up.
+	Sleep time.Duration
+	// Fail makes it fail, with this message.
+	Fail string
+	// Times is how often the fault strikes; 0: until Heal.
+	Times int
+	// Project is for octavia.children_stuck only.
+	Project string
+}
+
+// Inject makes the fault strike from now on, in place of an earlier one of that operation.
+func Inject(operation string, f Fault) error {
+	spec := map[string]any{}
+	if f.Sleep > 0 {
+		spec["sleep"] = f.Sleep.Seconds()
+	}
+	if f.Fail != "" {
+		spec["fail"] = f.Fail
+	}
+	if f.Times > 0 {
+		spec["times"] = f.Times
+	}
+	if f.Project != "" {
+		spec["project"] = f.Project
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	return writeFile(path("faults", operation), text)
+}
+
+// Heal removes all faults.
+func Heal() error {
+	files, err := filepath.Glob(path("faults", "*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, file := range files {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
