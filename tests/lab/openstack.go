@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/fairlead-io/fairlead/tests/lab/layout"
+	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/tenant"
 )
 
@@ -21,24 +22,11 @@ type realOpenStack struct{}
 func (realOpenStack) programs() []string { return nil }
 
 // start starts nothing: it finds the cloud running.
-func (realOpenStack) start(context.Context) error {
-	if _, err := os.Stat(openstackClouds()); err != nil {
-		return fmt.Errorf("%w; `make openstack-up` starts the cloud", err)
-	}
-	return nil
-}
+func (realOpenStack) start(ctx context.Context) error { return openstack.Check(ctx) }
 
 func (realOpenStack) parts() (map[string]bool, error) {
-	return map[string]bool{"openstack": true}, nil
-}
-
-// openstackClouds is the clouds.yaml of the cloud's administrator.
-func openstackClouds() string {
-	dir := os.Getenv("FAIRLEAD_OPENSTACK_DIR")
-	if dir == "" {
-		dir = "/var/lib/fairlead-openstack"
-	}
-	return filepath.Join(dir, "clouds.yaml")
+	status, err := openstack.ReadStatus()
+	return map[string]bool{"openstack": status.Complete()}, err
 }
 
 // createServers makes the project with its network, router and servers.
@@ -50,7 +38,7 @@ func (realOpenStack) createServers(ctx context.Context, places []layout.Node) er
 // tenantOptions describe a project whose network has the addresses of the lab's fabric.
 func tenantOptions(places []layout.Node) tenant.Options {
 	opts := tenant.Options{
-		CloudsFile: openstackClouds(), Name: layout.CloudName, Dir: filepath.Dir(layout.CloudsYAML),
+		CloudsFile: openstack.CloudsFile(), Name: layout.CloudName, Dir: filepath.Dir(layout.CloudsYAML),
 		CIDR: layout.FabricCIDR, Gateway: layout.RouterAddress, PoolStart: layout.PoolStart, PoolEnd: layout.PoolEnd,
 	}
 	for _, place := range places {
@@ -63,10 +51,10 @@ func tenantOptions(places []layout.Node) tenant.Options {
 
 // remove removes the project with all that is in it. Where the cloud is gone, so is the project.
 func (realOpenStack) remove(ctx context.Context) error {
-	if _, err := os.Stat(openstackClouds()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(openstack.CloudsFile()); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err := tenant.Remove(ctx, openstackClouds(), layout.CloudName); err != nil {
+	if err := tenant.Remove(ctx, openstack.CloudsFile(), layout.CloudName); err != nil {
 		return fmt.Errorf("%w; `make openstack-up` mends the cloud, `make openstack-down` removes it with all its projects", err)
 	}
 	return nil

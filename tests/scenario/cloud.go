@@ -23,7 +23,8 @@ type cloud struct {
 }
 
 var clouds = map[string]cloud{
-	lab.Devcloud: {witness: devcloudWitness{Devcloud()}, balances: true, polls: polls{disk: 2, loadBalancer: 2}}, // 50 ms
+	lab.Devcloud:  {witness: devcloudWitness{Devcloud()}, balances: true, polls: polls{disk: 2, loadBalancer: 2}}, // 50 ms
+	lab.OpenStack: {witness: openstackWitness{}, polls: polls{disk: 3, loadBalancer: 20}},
 }
 
 func (c *Cluster) cloud() cloud { return clouds[c.Cloud] }

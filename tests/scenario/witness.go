@@ -1,12 +1,15 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/witness"
 )
 
@@ -50,3 +53,50 @@ func (w devcloudWitness) Violations(ctx context.Context) ([]string, error) {
 	}
 	return texts, err
 }
+
+// openstackWitness reads the access logs of the real services and what Nova's driver saw.
+type openstackWitness struct{}
+
+func (openstackWitness) Watch(ctx context.Context) (Calls, error) {
+	since, err := openstack.Mark(ctx)
+	return func(_ context.Context, userAgent string) ([]api.Count, error) {
+		calls, err := openstack.Calls(since, userAgent)
+		return count(calls), err
+	}, err
+}
+
+// serviceTypes are the services in the catalog's words.
+var serviceTypes = map[string]string{"nova": "compute", "cinder": "volume", "neutron": "network", "octavia": "load-balancer"}
+
+// count is all calls but Keystone's, those that differ in their query only together.
+func count(calls []openstack.Call) []api.Count {
+	var counts []api.Count
+	for _, call := range calls {
+		if call.Service == "keystone" {
+			continue
+		}
+		kind := api.Call{Service: cmp.Or(serviceTypes[call.Service], call.Service), Method: call.Method, Route: call.Path, UserAgent: call.Agent, Status: call.Status}
+		i := slices.IndexFunc(counts, func(c api.Count) bool { return c.Call == kind })
+		if i < 0 {
+			i, counts = len(counts), append(counts, api.Count{Call: kind})
+		}
+		counts[i].Count++
+	}
+	return counts
+}
+
+func (openstackWitness) Violations(context.Context) ([]string, error) {
+	all, err := openstack.Violations()
+	var texts []string
+	for _, v := range all {
+		texts = append(texts, fmt.Sprintf("%+v", v))
+	}
+	return texts, err
+}
+
+// DelayAttachment answers at once, as Nova does, and attaches late.
+func (openstackWitness) DelayAttachment(_ context.Context, d time.Duration) error {
+	return openstack.Inject("nova.attach_volume", openstack.Fault{Sleep: d, Times: 1})
+}
+
+func (openstackWitness) Heal(context.Context) error { return openstack.Heal() }
