@@ -90,7 +90,8 @@ type Disks interface {
 	// ListDisks reads the project's disks. Absence from a list is a hint, not proof.
 	ListDisks(ctx context.Context, filter DiskFilter) ([]Disk, error)
 	// DeleteDisk asks for the removal of a disk, and its data with it. ErrNotFound when it is gone, ErrBusy while it is
-	// in transition, ErrConflict while it is attached.
+	// in transition, ErrConflict while it is attached, ErrFailed when an earlier deletion was given up and only the cloud's
+	// operator can go on.
 	DeleteDisk(ctx context.Context, id string) error
 	// ExtendDisk asks for a larger size, attached or not. ErrExhausted over quota, ErrInvalid when not larger,
 	// ErrBusy while in transition, ErrNotFound when it is gone.

@@ -207,7 +207,7 @@ func (m *Memory) do(ctx context.Context, op Op, object string, effect func() err
 	if err := ctx.Err(); err != nil {
 		return &cloud.Error{Kind: cloud.ErrUnavailable, Op: string(op), Object: object, Err: err}
 	}
-	err := m.locked(op, object, effect)
+	n, err := m.locked(op, object, effect)
 	if m.opts.Latency != nil {
 		if werr := m.wait(ctx, m.opts.Latency(op)); werr != nil {
 			kind := cloud.ErrOutcomeUnknown
@@ -217,23 +217,26 @@ func (m *Memory) do(ctx context.Context, op Op, object string, effect func() err
 			return &cloud.Error{Kind: kind, Op: string(op), Object: object, Err: werr}
 		}
 	}
+	if err == nil {
+		cloud.Accepted(ctx, fmt.Sprint("call-", n))
+	}
 	return asError(op, object, err)
 }
 
-func (m *Memory) locked(op Op, object string, effect func() error) error {
+func (m *Memory) locked(op Op, object string, effect func() error) (n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	call := Call{N: len(m.calls) + 1, Op: op, Object: object}
 	m.calls = append(m.calls, call)
 	m.settle()
 	if err := m.fault(call, Before); err != nil {
-		return err
+		return call.N, err
 	}
-	err := effect()
+	err = effect()
 	if ferr := m.fault(call, After); ferr != nil {
-		return ferr
+		return call.N, ferr
 	}
-	return err
+	return call.N, err
 }
 
 func (m *Memory) wait(ctx context.Context, d time.Duration) error {

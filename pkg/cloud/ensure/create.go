@@ -29,9 +29,11 @@ func (d *Disks) Created(ctx context.Context, spec cloud.DiskSpec) (cloud.Disk, e
 			request.Metadata = map[string]string{}
 		}
 		request.Metadata[MetadataCluster], request.Metadata[MetadataVolume] = d.cluster, spec.Name
-		disk, err := d.cloud.CreateDisk(ctx, request)
+		receipted, receipt := cloud.WithReceipt(ctx)
+		disk, err := d.cloud.CreateDisk(receipted, request)
 		if err == nil {
-			return d.usable(ctx, disk, "create disk")
+			disk, err = d.usable(ctx, disk, "create disk")
+			return disk, accepted(receipt, err)
 		}
 		if !errors.Is(err, cloud.ErrOutcomeUnknown) || ctx.Err() != nil {
 			return cloud.Disk{}, err

@@ -26,6 +26,10 @@ const (
 // maxRequests is how often one call sends its request: again when a state that stood in the way has gone meanwhile.
 const maxRequests = 3
 
+// busyPause is the pause before a request is sent again that was refused although nothing is under way on the disk: the
+// instance is busy with something else, or will be gone in a moment.
+const busyPause = time.Second
+
 // findPause is the least pause between two look-ups by identity. What comes earlier after the last one shares one list.
 const findPause = 200 * time.Millisecond
 
@@ -77,9 +81,11 @@ func (d *Disks) pursue(ctx context.Context, op operation, first bool) (cloud.Dis
 		}
 	}
 	var refused error
-	for range maxRequests {
-		if refused = op.request(ctx); refused == nil {
-			return d.await(ctx, op)
+	for sent := 1; ; sent++ {
+		receipted, receipt := cloud.WithReceipt(ctx)
+		if refused = op.request(receipted); refused == nil {
+			disk, err := d.await(ctx, op)
+			return disk, accepted(receipt, err)
 		}
 		if !worthALook(refused) || ctx.Err() != nil {
 			return cloud.Disk{}, refused
@@ -93,9 +99,30 @@ func (d *Disks) pursue(ctx context.Context, op operation, first bool) (cloud.Dis
 		case (errors.Is(refused, cloud.ErrNotFound) || errors.Is(refused, cloud.ErrInvalid)) && !waited:
 			// The disk is there and as before: it is the other party that the cloud does not find, or the request itself.
 			return disk, refused
+		case sent == maxRequests, !waited && !pause(ctx, busyPause):
+			return cloud.Disk{}, refused
 		}
 	}
-	return cloud.Disk{}, refused
+}
+
+// pause waits, and reports whether the context has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// accepted says of work that came to nothing under which request the cloud had accepted it.
+func accepted(r *cloud.Receipt, err error) error {
+	if err == nil || r.RequestID == "" {
+		return err
+	}
+	return fmt.Errorf("%w (request %s)", err, r.RequestID)
 }
 
 // worthALook reports whether a failed request may have succeeded all the same, now or earlier, or may succeed later.
@@ -113,7 +140,10 @@ func (d *Disks) look(ctx context.Context, op operation) (disk cloud.Disk, next s
 	if err != nil && found {
 		return disk, stepWait, false, err
 	}
-	next, err = op.decide(disk, found)
+	missing := err
+	if next, err = op.decide(disk, found); err != nil && !found {
+		return disk, next, false, inWords(op, missing)
+	}
 	if err == nil && next == stepWait {
 		waited = true
 		first := disk
@@ -128,6 +158,17 @@ func (d *Disks) look(ctx context.Context, op operation) (disk cloud.Disk, next s
 	return disk, next, waited, err
 }
 
+// inWords is the cloud's own answer that a disk does not exist, as the operation's failure.
+func inWords(op operation, missing error) error {
+	var e *cloud.Error
+	if !errors.As(missing, &e) {
+		return missing
+	}
+	of := *e
+	of.Op = op.name
+	return &of
+}
+
 // await waits until the cloud has done what it accepted. When it gave it up, the disk is as it was before.
 func (d *Disks) await(ctx context.Context, op operation) (cloud.Disk, error) {
 	found := true
@@ -137,10 +178,18 @@ func (d *Disks) await(ctx context.Context, op operation) (cloud.Disk, error) {
 	}
 	next, err := op.decide(disk, found)
 	if err == nil && next == stepRequest {
-		err = &cloud.Error{Kind: cloud.ErrFailed, Op: op.name, Object: op.id, Message: fmt.Sprintf(
-			"the cloud accepted the request%s and gave it up; the disk is %q again", op.given, disk.RawState)}
+		err = gaveUp(op, disk)
 	}
 	return disk, err
+}
+
+// gaveUp is the failure of an operation that the cloud accepted and that left the disk as it is.
+func gaveUp(op operation, disk cloud.Disk) error {
+	message := fmt.Sprintf("the cloud accepted the request%s and gave it up; the disk is %q", op.given, disk.RawState)
+	if disk.Repair != "" {
+		message += "; if the next try fails too, the cloud's operator finds out why and runs: " + disk.Repair
+	}
+	return &cloud.Error{Kind: cloud.ErrFailed, Op: op.name, Object: op.id, Message: message}
 }
 
 // settled is the predicate of waits: nothing is under way any more. It says in found whether the disk exists.

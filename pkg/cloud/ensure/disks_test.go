@@ -173,7 +173,7 @@ func TestCreated(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			m.FailWork(cloudtest.OpCreateDisk, 1)
 			_, err := d.Created(t.Context(), spec)
-			wantError(t, err, cloud.ErrFailed, "could not make the disk")
+			wantError(t, err, cloud.ErrFailed, "could not make the disk", "(request call-2)")
 			if left := m.Disks(); len(left) != 0 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -253,6 +253,34 @@ func TestAttached(t *testing.T) {
 			m.FailWork(cloudtest.OpAttachDisk, 1)
 			wantError(t, d.Attached(t.Context(), "d1", "i1", false), cloud.ErrFailed, "gave it up")
 			ok(t, d.Attached(t.Context(), "d1", "i1", false))
+		})
+	})
+	t.Run("says under which request the cloud accepted what it gave up", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			m.FailWork(cloudtest.OpAttachDisk, 1)
+			wantError(t, d.Attached(t.Context(), "d1", "i1", false), cloud.ErrFailed, "(request call-1)")
+		})
+	})
+	t.Run("to an instance that is busy for a moment gives it that moment", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			m.FailNext(cloudtest.OpAttachDisk, 1, cloudtest.Before, cloud.ErrConflict)
+			start := time.Now()
+			ok(t, d.Attached(t.Context(), "d1", "i1", false))
+			if took := time.Since(start); took < busyPause {
+				t.Errorf("asked again after %v", took)
+			}
+		})
+	})
+	t.Run("to an instance that stays busy ends, with the refusal", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			m.FailNext(cloudtest.OpAttachDisk, 9, cloudtest.Before, cloud.ErrBusy)
+			wantError(t, d.Attached(t.Context(), "d1", "i1", false), cloud.ErrBusy, "d1")
+			if n := m.Count(cloudtest.OpAttachDisk); n != maxRequests {
+				t.Errorf("%d requests", n)
+			}
 		})
 	})
 	t.Run("of a disk in the making waits instead of trying blindly", func(t *testing.T) {
@@ -372,7 +400,7 @@ func TestDeleted(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			m.PutDisk(disk(cloud.DiskAvailable))
 			m.FailWork(cloudtest.OpDeleteDisk, 1)
-			wantError(t, d.Deleted(t.Context(), "d1"), cloud.ErrFailed, "error_deleting")
+			wantError(t, d.Deleted(t.Context(), "d1"), cloud.ErrFailed, "error_deleting", "(request call-2)")
 			ok(t, d.Deleted(t.Context(), "d1"))
 		})
 	})
@@ -405,7 +433,7 @@ func TestExtended(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			m.PutDisk(disk(cloud.DiskAttached, "i1"))
 			m.FailWork(cloudtest.OpExtendDisk, 1)
-			wantError(t, second(d.Extended(t.Context(), "d1", 2)), cloud.ErrFailed, "error_extending")
+			wantError(t, second(d.Extended(t.Context(), "d1", 2)), cloud.ErrFailed, "error_extending", "(request call-2)")
 		})
 	})
 	t.Run("succeeds when a request with a lost answer took effect only during the second", func(t *testing.T) {
@@ -427,9 +455,13 @@ func TestExtended(t *testing.T) {
 			}
 		})
 	})
-	t.Run("of a missing disk is not found", func(t *testing.T) {
-		inCloud(t, time.Second, func(t *testing.T, _ *cloudtest.Memory, d *Disks) {
-			wantError(t, second(d.Extended(t.Context(), "nope", 2)), cloud.ErrNotFound, "nope")
+	t.Run("of a missing disk is not found, in the cloud's words", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			wantError(t, second(d.Extended(t.Context(), "nope", 2)), cloud.ErrNotFound, "extend disk nope")
+			m.FailNext(cloudtest.OpGetDisk, 1, cloudtest.Before, &cloud.Error{
+				Kind: cloud.ErrNotFound, Op: "get disk", Object: "nope", Status: 404, Message: "Volume nope could not be found.", RequestID: "req-7",
+			})
+			wantError(t, second(d.Extended(t.Context(), "nope", 2)), cloud.ErrNotFound, "extend disk nope", "could not be found.", "request req-7")
 		})
 	})
 }

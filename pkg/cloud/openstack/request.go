@@ -53,10 +53,11 @@ func (c *Cloud) send(ctx context.Context, client *gophercloud.ServiceClient, tar
 	}
 	call := &transport.Call{Service: string(r.service)}
 	//nolint:bodyclose // gophercloud closes it: we do not ask for KeepResponseBody
-	_, err := client.Request(transport.WithCall(ctx, call), r.method, target, &gophercloud.RequestOpts{
+	resp, err := client.Request(transport.WithCall(ctx, call), r.method, target, &gophercloud.RequestOpts{
 		JSONBody: r.body, JSONResponse: r.into, OkCodes: append([]int{r.also}, accepted...), MoreHeaders: r.headers,
 	})
 	if err == nil {
+		cloud.Accepted(ctx, transport.RequestID(resp.Header))
 		return nil
 	}
 	return classify(failure{op: r.op, object: r.object, read: r.method == http.MethodGet, sent: call.Sent()}, err)

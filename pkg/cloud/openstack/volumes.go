@@ -54,6 +54,13 @@ var diskStates = map[string]cloud.DiskState{
 	"reverting":        cloud.DiskBusy,
 }
 
+// errorDeleting is a volume's status after a deletion that was given up.
+const errorDeleting = "error_deleting"
+
+// deletable are the error states in which Cinder accepts a deletion from the volume's owner. Out of the others only the
+// cloud's operator leads.
+var deletable = []string{"error", "error_restoring", "error_extending", "error_managing"}
+
 func diskState(status string) cloud.DiskState {
 	if s, ok := diskStates[status]; ok {
 		return s
@@ -83,6 +90,10 @@ func (v volume) repair() string {
 		}
 	case cloud.DiskCreating, cloud.DiskDeleting:
 		state = "error"
+	case cloud.DiskError:
+		if v.Status == errorDeleting {
+			state = "error" // so that we delete once more, and nobody attaches it
+		}
 	case cloud.DiskBusy, cloud.DiskUnknown:
 		return "" // it may take hours, or be somebody's intention
 	}
@@ -203,6 +214,8 @@ func (c *Cloud) DeleteDisk(ctx context.Context, id string) error {
 		switch {
 		case d.State == cloud.DiskAttached, len(d.Attachments) > 0:
 			return cloud.ErrConflict
+		case d.State == cloud.DiskError && !slices.Contains(deletable, d.RawState):
+			return cloud.ErrFailed
 		case d.State == cloud.DiskAvailable, d.State == cloud.DiskError:
 			return cloud.ErrConflict // it has snapshots, belongs to a group, or migrates
 		}
@@ -257,7 +270,9 @@ func (c *Cloud) explainByState(ctx context.Context, id string, err error, kind f
 		e.Kind = cloud.ErrBusy // unknown: the caller looks again, and asks again
 		return e
 	}
-	e.Kind = kind(d)
+	if e.Kind = kind(d); e.Kind == cloud.ErrFailed && d.Repair != "" {
+		e.Message += fmt.Sprintf(" It is %q; the cloud's operator finds out why and runs: %s", d.RawState, d.Repair)
+	}
 	return e
 }
 

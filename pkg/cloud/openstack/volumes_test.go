@@ -85,6 +85,7 @@ func TestADiskThatIsOnItsWayComesWithTheOperatorsCommandShouldItStayThere(t *tes
 		"detaching, so that we detach once more":   {volume{Status: "detaching", Attachments: attached}, "in-use --attached"},
 		"extending while in use":                   {volume{Status: "extending", Attachments: attached}, "in-use --attached"},
 		"an extension that failed":                 {volume{Status: "error_extending"}, "available --detached"},
+		"a deletion that failed, so that it goes":  {volume{Status: "error_deleting"}, "error"},
 		"creating, so that we clear it away":       {volume{Status: "creating"}, "error"},
 		"deleting, so that we delete once more":    {volume{Status: "deleting"}, "error"},
 		"available, but shown as attached":         {volume{Status: "available", Attachments: attached}, "in-use --attached"},
@@ -256,5 +257,35 @@ func TestTypesAndZones(t *testing.T) {
 	}
 	if zones, err := c.DiskZones(t.Context()); err != nil || !slices.Equal(zones, []string{"az1", "az2"}) {
 		t.Errorf("zones %v, %v", zones, err)
+	}
+}
+
+func TestADeletionThatTheCloudGaveUpIsTheOperatorsToMend(t *testing.T) {
+	f := newFakeCloud(t)
+	f.on("DELETE "+volumesPath+"/"+volumeID, answer(400, `{"badRequest":{"code":400,"message":"Volume status must be available or error."}}`,
+		"x-openstack-request-id", "req-del"))
+	c := connect(t, f)
+	for status, want := range map[string]error{"error_deleting": cloud.ErrFailed, "error": cloud.ErrConflict, "error_extending": cloud.ErrConflict} {
+		f.on("GET "+volumesPath+"/"+volumeID, answer(200, `{"volume":{"id":"`+volumeID+`","status":"`+status+`"}}`))
+		err := c.DeleteDisk(t.Context(), volumeID)
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), "request req-del") {
+			t.Errorf("%s: %v, want %v", status, err, want)
+		}
+		if says := "openstack volume set --state error " + volumeID; want == cloud.ErrFailed && !strings.Contains(err.Error(), says) {
+			t.Errorf("%q does not say %q", err, says)
+		}
+	}
+}
+
+func TestAnAcceptedRequestLeavesItsID(t *testing.T) {
+	f := newFakeCloud(t)
+	f.on("DELETE "+volumesPath+"/"+volumeID, answer(202, "", "x-openstack-request-id", "req-del"), answer(404, "", "x-openstack-request-id", "req-late"))
+	c := connect(t, f)
+	ctx, receipt := cloud.WithReceipt(t.Context())
+	if err := c.DeleteDisk(ctx, volumeID); err != nil || receipt.RequestID != "req-del" {
+		t.Errorf("receipt %q, %v", receipt.RequestID, err)
+	}
+	if err := c.DeleteDisk(ctx, volumeID); err == nil || receipt.RequestID != "req-del" {
+		t.Errorf("after a refusal: receipt %q, %v", receipt.RequestID, err)
 	}
 }
