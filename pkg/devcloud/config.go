@@ -38,6 +38,10 @@ type Config struct {
 	ApplicationCredentials []ApplicationCredential `json:"applicationCredentials,omitempty"`
 	TokenLifetime          api.Duration            `json:"tokenLifetime,omitempty"` // default 4h
 
+	// Microversions are the newest that services offer which play older ones: compute, volume, load-balancer. What came
+	// with later ones is refused as the older service does. Default: what is here.
+	Microversions map[string]string `json:"microversions,omitempty"`
+
 	Zones       Zones        `json:"zones"`
 	VolumeTypes []VolumeType `json:"volumeTypes"` // the first is the default
 	Flavors     []Flavor     `json:"flavors"`
@@ -192,6 +196,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := c.Times.Over(engine.Times{Default: engine.DefaultTime}); err != nil {
 		wrong("times", "%v", err)
+	}
+	if _, err := c.newest(); err != nil {
+		wrong("microversions", "%v", err)
 	}
 	c.validateIdentity(wrong)
 	c.validateFacts(wrong)

@@ -78,6 +78,9 @@ func New(ctx context.Context, config Config, clk clock.WithTicker) (_ *Cloud, er
 	c.URL = cmp.Or(config.PublicURL, "http://"+c.listener.Addr().String())
 	c.Core = api.NewCore(c.tokens(), c.URL, clk)
 	c.Core.Faults = faults
+	if c.Core.Newest, err = config.newest(); err != nil {
+		return nil, fmt.Errorf("microversions: %w", err)
+	}
 	return c, nil
 }
 

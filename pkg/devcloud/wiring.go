@@ -2,6 +2,7 @@ package devcloud
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -109,6 +110,26 @@ func (c *Cloud) leftovers(text string) (n admin.Leftovers) {
 		return nil
 	})
 	return n
+}
+
+// newest are the configured microversions.
+func (c Config) newest() (map[string]api.Version, error) {
+	ranges := map[string]api.Range{
+		"compute": *api.Compute.Versions, "volume": *api.BlockStorage.Versions, "load-balancer": apiloadbalancer.Versions(),
+	}
+	newest := map[string]api.Version{}
+	for service, text := range c.Microversions {
+		offered, ok := ranges[service]
+		if !ok {
+			return nil, fmt.Errorf("%q has none; allowed are compute, volume and load-balancer", service)
+		}
+		v, err := api.ParseVersion(text)
+		if err != nil || !v.AtLeast(offered.Min.Major, offered.Min.Minor) || !offered.Max.AtLeast(v.Major, v.Minor) {
+			return nil, fmt.Errorf("%s: %q: allowed is from %s to %s", service, text, offered.Min, offered.Max)
+		}
+		newest[service] = v
+	}
+	return newest, nil
 }
 
 func (c Config) projectID(name string) string {

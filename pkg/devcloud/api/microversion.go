@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -16,6 +17,17 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor)
 // AtLeast reports whether v is other or newer.
 func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// ParseVersion reads "2.60".
+func ParseVersion(s string) (Version, error) {
+	m := versionForm.FindStringSubmatch(s)
+	if m == nil {
+		return Version{}, BadRequest("API Version String %s is of invalid format. Must be of format MajorNum.MinorNum.", s)
+	}
+	major, err := strconv.Atoi(m[1])
+	minor, err2 := strconv.Atoi(m[2])
+	return Version{major, minor}, errors.Join(err, err2)
 }
 
 // Range is what a service supports. Without a header a request gets Min.
@@ -46,14 +58,12 @@ func (vs *Range) negotiate(service string, r *http.Request, answer http.Header) 
 		return vs.Max, nil
 	}
 	vs.announce(service, asked, answer)
-	m := versionForm.FindStringSubmatch(asked)
-	if m == nil {
-		return vs.Min, BadRequest("API Version String %s is of invalid format. Must be of format MajorNum.MinorNum.", asked)
+	v, err := ParseVersion(asked)
+	var malformed *Error
+	if errors.As(err, &malformed) {
+		return vs.Min, err
 	}
-	major, err := strconv.Atoi(m[1])
-	minor, err2 := strconv.Atoi(m[2])
-	v := Version{major, minor}
-	if err != nil || err2 != nil || !v.AtLeast(vs.Min.Major, vs.Min.Minor) || !vs.Max.AtLeast(major, minor) {
+	if err != nil || !v.AtLeast(vs.Min.Major, vs.Min.Minor) || !vs.Max.AtLeast(v.Major, v.Minor) {
 		return vs.Min, &Error{Status: http.StatusNotAcceptable, Type: "computeFault", Message: fmt.Sprintf(
 			"Version %s is not supported by the API. Minimum is %s and maximum is %s.", asked, vs.Min, vs.Max)}
 	}

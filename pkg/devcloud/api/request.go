@@ -28,6 +28,8 @@ type Request struct {
 	Caller Caller
 	// Version is the negotiated microversion; zero where the service has none.
 	Version Version
+	// Newest is the newest version that the service offers; zero where it has none, or an Octavia of its full age.
+	Newest Version
 	// Base is the service's public address without a trailing slash ("http://10.200.0.1:8780/volume").
 	Base string
 

@@ -20,6 +20,8 @@ type Core struct {
 	Faults *Faults
 	// PublicURL is where clients reach the cloud ("http://10.200.0.1:8780"); services live below it.
 	PublicURL string
+	// Newest are the versions at which services end that play older ones, by their name.
+	Newest map[string]Version
 }
 
 // NewCore makes a Core with an empty call log and no faults. clk times injected delays; nil is the real clock.
@@ -39,6 +41,11 @@ type Service struct {
 
 // NewService makes a service without routes.
 func NewService(core *Core, d Dialect) *Service {
+	if newest, ok := core.Newest[d.Service]; ok && d.Versions != nil {
+		older := *d.Versions
+		older.Max = newest
+		d.Versions = &older
+	}
 	return &Service{core: core, dialect: d, mux: http.NewServeMux()}
 }
 
@@ -105,7 +112,10 @@ func (s *Service) answer(r *http.Request, h Handler, public bool, fault *Fault) 
 	if fault != nil && fault.When != After && fault.Status != 0 {
 		return s.injected(fault, a.header)
 	}
-	req := &Request{Request: r, ID: id, Base: s.core.PublicURL + "/" + s.dialect.Service, answer: a.header}
+	req := &Request{Request: r, ID: id, Base: s.core.PublicURL + "/" + s.dialect.Service, Newest: s.core.Newest[s.dialect.Service], answer: a.header}
+	if s.dialect.Versions != nil {
+		req.Newest = s.dialect.Versions.Max
+	}
 	if !public {
 		caller, ok := s.core.Tokens.Caller(r.Header.Get("X-Auth-Token"))
 		if !ok {

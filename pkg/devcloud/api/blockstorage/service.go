@@ -75,7 +75,7 @@ func versions(r *api.Request) (int, any, error) {
 	}
 	return status, map[string]any{"versions": []any{map[string]any{
 		"id": "v3.0", "status": "CURRENT", "updated": "2022-08-31T00:00:00Z",
-		"version": api.BlockStorage.Versions.Max.String(), "min_version": api.BlockStorage.Versions.Min.String(),
+		"version": r.Newest.String(), "min_version": api.BlockStorage.Versions.Min.String(),
 		"links": []any{
 			map[string]any{"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"},
 			api.Link{Rel: "self", Href: r.Base + "/v3/"},

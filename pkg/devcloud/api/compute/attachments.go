@@ -63,6 +63,9 @@ func (s service) attach(r *api.Request) (int, any, error) {
 	server, volume := r.PathValue("id"), body.Attachment.VolumeID
 	var a blockstorage.Attachment
 	err := s.engine.Update(func(tx *engine.Tx) error {
+		if !r.Version.AtLeast(2, 60) && s.compute.Multiattach(tx, r.Caller.ProjectID, volume) {
+			return api.BadRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
+		}
 		var err error
 		a, err = s.compute.AttachVolume(tx, r.Caller.ProjectID, server, volume)
 		return err

@@ -54,7 +54,7 @@ func New(core *api.Core, e *engine.Engine, servers *compute.Service) *api.Servic
 func description(r *api.Request) map[string]any {
 	return map[string]any{
 		"id": "v2.1", "status": "CURRENT", "updated": "2013-07-23T11:33:21Z",
-		"version": api.Compute.Versions.Max.String(), "min_version": api.Compute.Versions.Min.String(),
+		"version": r.Newest.String(), "min_version": api.Compute.Versions.Min.String(),
 		"links": []api.Link{{Rel: "self", Href: r.Base + "/v2.1/"}},
 	}
 }

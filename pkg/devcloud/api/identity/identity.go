@@ -41,6 +41,7 @@ func New(core *api.Core, engine *identity.Service, opts Options) *api.Service {
 	r.Handle("DELETE /v3/auth/tokens", s.revoke)
 	r.Handle("GET /v3/auth/catalog", s.catalog)
 	r.Handle("GET /v3/auth/projects", s.projects)
+	r.Handle("GET /v3/users/{user}/application_credentials/{id}", s.credential)
 	return r
 }
 
@@ -237,12 +238,8 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 func (s service) view(t identity.Token) any {
 	dom := domain{ID: identity.DomainID, Name: identity.DomainName}
 	user, project := s.identity.User(t.UserID), s.identity.Project(t.ProjectID)
-	roles := make([]any, 0, len(user.Roles))
-	for _, name := range user.Roles {
-		roles = append(roles, map[string]any{"id": identity.StableID("role", name), "name": name})
-	}
 	view := map[string]any{
-		"methods": []string{t.Method}, "audit_ids": []string{t.Audit}, "is_domain": false, "roles": roles,
+		"methods": []string{t.Method}, "audit_ids": []string{t.Audit}, "is_domain": false, "roles": s.roles(t.UserID),
 		"user":       map[string]any{"domain": dom, "id": user.ID, "name": user.Name, "password_expires_at": nil},
 		"project":    map[string]any{"domain": dom, "id": project.ID, "name": project.Name},
 		"issued_at":  stamp(t.Issued),
@@ -256,3 +253,32 @@ func (s service) view(t identity.Token) any {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// credential shows one of the caller's own application credentials, without its secret.
+func (s service) credential(r *api.Request) (int, any, error) {
+	if r.PathValue("user") != r.Caller.UserID {
+		return 0, nil, api.Errorf(http.StatusForbidden, "You are not authorized to perform the requested action: identity:get_application_credential.")
+	}
+	c, ok := s.identity.Credential(r.PathValue("id"))
+	if !ok || c.UserID != r.Caller.UserID {
+		return 0, nil, api.Errorf(http.StatusNotFound, "Could not find Application Credential: %s.", r.PathValue("id"))
+	}
+	var expires any
+	if !c.Expires.IsZero() {
+		expires = c.Expires.UTC().Format("2006-01-02T15:04:05.000000")
+	}
+	return http.StatusOK, map[string]any{"application_credential": map[string]any{
+		"id": c.ID, "name": c.Name, "description": nil, "user_id": c.UserID, "project_id": c.ProjectID, "system": nil,
+		"expires_at": expires, "unrestricted": nil, "roles": s.roles(c.UserID),
+		"links": map[string]any{"self": r.Base + "/v3/application_credentials/" + c.ID},
+	}}, nil
+}
+
+// roles are those of a user.
+func (s service) roles(userID string) []any {
+	roles := []any{}
+	for _, name := range s.identity.User(userID).Roles {
+		roles = append(roles, map[string]any{"id": identity.StableID("role", name), "name": name})
+	}
+	return roles
+}

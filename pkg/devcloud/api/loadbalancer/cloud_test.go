@@ -86,7 +86,8 @@ func newCloud(t *testing.T, plane loadbalancer.Balancer, cidr string) *cloud {
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Start()
 	core := api.NewCore(tokens{
-		"member": {ProjectID: "mine"}, "other": {ProjectID: "theirs"}, "admin": {ProjectID: "cloud", Roles: []string{"admin"}},
+		"member": {ProjectID: "mine", Roles: []string{"load-balancer_member"}}, "other": {ProjectID: "theirs", Roles: []string{"load-balancer_member"}},
+		"observer": {ProjectID: "mine", Roles: []string{"load-balancer_observer"}}, "nobody": {ProjectID: "mine", Roles: []string{"member"}}, "admin": {ProjectID: "cloud", Roles: []string{"admin"}},
 	}, srv.URL, nil)
 	srv.Config.Handler = http.StripPrefix("/load-balancer", New(core, e, lb))
 	c.url = srv.URL + "/load-balancer"

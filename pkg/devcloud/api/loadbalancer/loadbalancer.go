@@ -45,6 +45,7 @@ func New(core *api.Core, e *engine.Engine, lb *loadbalancer.Service) *api.Servic
 
 // route adds a route below both names that Octavia gives its version.
 func (s *service) route(method, path string, h api.Handler) {
+	h = withRole(method, ofAge(h))
 	s.Handle(method+" /v2.0/lbaas/"+path, h)
 	s.Handle(method+" /v2/lbaas/"+path, h)
 }
@@ -57,11 +58,20 @@ var minors = [][2]string{
 	{"v2.10", "2019-03-05"}, {"v2.11", "2019-06-24"}, {"v2.12", "2019-09-11"},
 }
 
+// Versions is the range of the API's versions.
+func Versions() api.Range {
+	return api.Range{Min: api.Version{Major: 2}, Max: api.Version{Major: 2, Minor: len(minors) - 1}}
+}
+
 func versions(r *api.Request) (int, any, error) {
+	offered := minors
+	if newest := r.Newest; newest != (api.Version{}) {
+		offered = minors[:min(newest.Minor+1, len(minors))]
+	}
 	var list []any
-	for i, m := range minors {
+	for i, m := range offered {
 		status := "SUPPORTED"
-		if i == len(minors)-1 {
+		if i == len(offered)-1 {
 			status = "CURRENT"
 		}
 		list = append(list, map[string]any{

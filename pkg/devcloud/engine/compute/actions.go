@@ -88,6 +88,12 @@ func (s *Service) AttachVolume(tx *engine.Tx, projectID, id, volumeID string) (b
 	return a, nil
 }
 
+// Multiattach reports whether a volume of the project is multiattach.
+func (s *Service) Multiattach(tx *engine.Tx, projectID, volumeID string) bool {
+	v, err := s.volumes.Get(tx, projectID, volumeID)
+	return err == nil && v.Multiattach
+}
+
 // DetachVolume accepts that a volume leaves the server.
 func (s *Service) DetachVolume(tx *engine.Tx, projectID, id, volumeID string) error {
 	v, err := s.Get(tx, projectID, id)

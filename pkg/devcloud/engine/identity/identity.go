@@ -239,6 +239,16 @@ func (s *Service) RevokeAll() error {
 	})
 }
 
+// Credential returns a configured application credential.
+func (s *Service) Credential(id string) (ApplicationCredential, bool) {
+	for _, c := range s.opts.Credentials {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return ApplicationCredential{}, false
+}
+
 // User returns a configured user.
 func (s *Service) User(id string) User {
 	u, _ := s.find(Reference{ID: id})
