@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
@@ -205,14 +206,37 @@ func (s service) action(r *api.Request) (int, any, error) {
 		switch name {
 		case "os-extend":
 			return s.extend(r, args)
-		case "os-reset_status", "os-force_delete", "os-force_detach":
-			return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow volume_extension:volume_admin_actions:%s to be performed.", name[3:])
+		case "os-reset_status":
+			return s.reset(r, args)
+		case "os-force_delete", "os-force_detach":
+			return 0, nil, notForMembers(name)
 		case "os-detach":
 			return s.detachByHand(r)
 		}
 		return 0, nil, api.BadRequest("There is no such action: %s", name)
 	}
 	return 0, nil, api.BadRequest("Malformed request body")
+}
+
+func notForMembers(action string) error {
+	return engine.Refuse(engine.Forbidden, "Policy doesn't allow volume_extension:volume_admin_actions:%s to be performed.", action[3:])
+}
+
+// reset is the administrator's way out of a status in which a volume got stuck.
+func (s service) reset(r *api.Request, args json.RawMessage) (int, any, error) {
+	if !slices.Contains(r.Caller.Roles, "admin") {
+		return 0, nil, notForMembers("os-reset_status")
+	}
+	var in struct {
+		Status blockstorage.Status `json:"status"`
+	}
+	if err := json.Unmarshal(args, &in); err != nil {
+		return 0, nil, api.BadRequest("Malformed request body: %v", err)
+	}
+	err := s.engine.Update(func(tx *engine.Tx) error {
+		return s.volumes.Reset(tx, r.Caller.ProjectID, r.PathValue("id"), in.Status)
+	})
+	return http.StatusAccepted, nil, err
 }
 
 func (s service) extend(r *api.Request, args json.RawMessage) (int, any, error) {

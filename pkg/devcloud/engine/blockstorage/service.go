@@ -172,7 +172,7 @@ func (s *Service) Delete(tx *engine.Tx, projectID, id string) error {
 		s.engine.Violate(tx, engine.DeleteAttached, v.ID, "attached to server "+v.Attachments[0].ServerID)
 	}
 	switch v.Status {
-	case Available, Failed, ErrorExtending, ErrorDeleting:
+	case Available, Failed, ErrorExtending:
 	default:
 		return errNotDeletable
 	}
@@ -187,6 +187,20 @@ func (s *Service) Delete(tx *engine.Tx, projectID, id string) error {
 var errNotDeletable = engine.Refuse(engine.Invalid, "Invalid volume: Volume status must be available or error or "+
 	"error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have "+
 	"snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.")
+
+// Reset is the administrator's word that a volume that got stuck is in that status.
+func (s *Service) Reset(tx *engine.Tx, projectID, id string, status Status) error {
+	v, err := s.Get(tx, projectID, id)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains([]Status{Available, InUse, Failed}, status) {
+		return engine.Refuse(engine.Invalid, "Must specify a valid status; %q is none that this cloud can be told", status)
+	}
+	v.Status = status
+	s.put(tx, v)
+	return nil
+}
 
 // Extend accepts a volume's growth; online says whether the caller's API version allows it for attached volumes.
 func (s *Service) Extend(tx *engine.Tx, projectID, id string, sizeGiB int64, online bool) error {

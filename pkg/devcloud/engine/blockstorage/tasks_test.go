@@ -152,12 +152,19 @@ func TestWhatFailsEndsInItsErrorState(t *testing.T) {
 			t.Error("the message outlives its volume")
 		}
 	})
-	t.Run("a failed deletion can be tried again", func(t *testing.T) {
+	t.Run("a failed deletion can be tried again when the administrator has reset the volume", func(t *testing.T) {
 		b := setup(t, false, "delete")
 		id := b.create()
 		b.is(id, Available)
 		b.do(func(tx *engine.Tx) error { return b.service.Delete(tx, project, id) })
 		b.is(id, ErrorDeleting)
+		if err := b.engine.Update(func(tx *engine.Tx) error { return b.service.Delete(tx, project, id) }); err == nil {
+			t.Error("a deletion in error_deleting was accepted")
+		}
+		if err := b.engine.Update(func(tx *engine.Tx) error { return b.service.Reset(tx, project, id, "tidy") }); err == nil {
+			t.Error("a reset to no status was accepted")
+		}
+		b.do(func(tx *engine.Tx) error { return b.service.Reset(tx, project, id, Failed) })
 		b.do(func(tx *engine.Tx) error { return b.service.Delete(tx, project, id) })
 	})
 	t.Run("a failed extension keeps the size and gives the quota back", func(t *testing.T) {
