@@ -69,7 +69,8 @@ type Member struct {
 	SubnetID string // may be empty
 	Weight   int32  // 0: takes no new connections
 	// MonitorPort is where the pool's monitor asks; 0: at Port.
-	MonitorPort int32
+	MonitorPort  int32
+	Provisioning ProvisioningState
 }
 
 // Monitor is how a pool finds out which members work. Times are in seconds.
@@ -84,6 +85,7 @@ type Monitor struct {
 	Path           string // HTTP only
 	HTTPMethod     string // HTTP only
 	ExpectedCodes  string // HTTP only: "200", "200-204"
+	Provisioning   ProvisioningState
 }
 
 // FloatingIP is a public address that points at a port.
@@ -134,6 +136,9 @@ type LoadBalancers interface {
 	GetLoadBalancer(ctx context.Context, id string) (LoadBalancer, error)
 	// GetLoadBalancerState reads the balancer alone, in one request.
 	GetLoadBalancerState(ctx context.Context, id string) (LoadBalancer, error)
+	// GetLoadBalancerParts reads how far the cloud is with the balancer and with each of its parts, in one request: of
+	// the whole tree only ids, names, the members' Address and Port, the monitors' Type, and Provisioning.
+	GetLoadBalancerParts(ctx context.Context, id string) (LoadBalancer, error)
 	// ListLoadBalancers reads the balancers that carry all of the tags, without their trees.
 	ListLoadBalancers(ctx context.Context, tags ...string) ([]LoadBalancer, error)
 	// SetLoadBalancerTags replaces the tags. It is a write like any other: the balancer becomes pending.

@@ -23,9 +23,15 @@ const (
 	annotationNetwork         = prefix + "network-id"
 	annotationSubnet          = prefix + "subnet-id"
 	annotationKeepFloatingIP  = prefix + "keep-floatingip"
+	annotationAlgorithm       = prefix + "lb-method"
+	annotationConnectionLimit = prefix + "connection-limit"
 	annotationMonitor         = prefix + "enable-health-monitor"
 	annotationMonitorDelay    = prefix + "health-monitor-delay"
 	annotationMonitorTimeout  = prefix + "health-monitor-timeout"
+
+	annotationTimeoutClientData    = prefix + "timeout-client-data"
+	annotationTimeoutMemberConnect = prefix + "timeout-member-connect"
+	annotationTimeoutMemberData    = prefix + "timeout-member-data"
 )
 
 // The time-outs of a listener when nothing else is said, in milliseconds.
@@ -44,7 +50,7 @@ type settings struct {
 	subnet          string
 	keepFloatingIP  bool
 
-	algorithm            string
+	algorithm            string // empty: the provider's
 	connectionMax        int32
 	timeoutClientData    int32
 	timeoutMemberConnect int32
@@ -88,10 +94,10 @@ var Annotations = []Annotation{
 	{annotationKeepFloatingIP, "true or false", "false",
 		"The public address stays in the project when the Service no longer needs it.",
 		boolean(func(s *settings) *bool { return &s.keepFloatingIP })},
-	{prefix + "lb-method", "ROUND_ROBIN, LEAST_CONNECTIONS or SOURCE_IP", "ROUND_ROBIN",
+	{annotationAlgorithm, "ROUND_ROBIN, LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT", "the only one of the provider (ovn: SOURCE_IP_PORT), else ROUND_ROBIN",
 		"How connections are spread over the nodes.", oneOf(func(s *settings) *string { return &s.algorithm },
-			"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP")},
-	{prefix + "connection-limit", "-1 (no limit) or a number from 1", "-1",
+			"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")},
+	{annotationConnectionLimit, "-1 (no limit) or a number from 1", "-1",
 		"How many connections each port accepts at a time.", connectionLimit},
 	{annotationMonitor, "true or false", "true",
 		"Whether nodes that do not answer get no connections. externalTrafficPolicy Local cannot do without.",
@@ -106,12 +112,12 @@ var Annotations = []Annotation{
 	{prefix + "health-monitor-max-retries-down", "1 to 10", "3",
 		"Missing answers in a row after which a node gets no more connections.",
 		number(func(s *settings) *int32 { return &s.monitorMaxRetriesDown }, 10)},
-	{prefix + "timeout-client-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutClientData),
+	{annotationTimeoutClientData, "milliseconds, from 1", strconv.Itoa(defaultTimeoutClientData),
 		"How long a client may be silent.", number(func(s *settings) *int32 { return &s.timeoutClientData }, maxNumber)},
-	{prefix + "timeout-member-connect", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberConnect),
+	{annotationTimeoutMemberConnect, "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberConnect),
 		"How long a node may take to accept a connection.",
 		number(func(s *settings) *int32 { return &s.timeoutMemberConnect }, maxNumber)},
-	{prefix + "timeout-member-data", "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberData),
+	{annotationTimeoutMemberData, "milliseconds, from 1", strconv.Itoa(defaultTimeoutMemberData),
 		"How long a node may be silent.", number(func(s *settings) *int32 { return &s.timeoutMemberData }, maxNumber)},
 	{prefix + "node-selector", `a label selector: "zone=a,role!=gateway"`, "all nodes",
 		"Which nodes get connections.", nodeSelector},
@@ -151,7 +157,7 @@ const annotationAddress = prefix + "load-balancer-address"
 
 func defaultSettings() settings {
 	return settings{
-		algorithm: "ROUND_ROBIN", connectionMax: -1, monitor: true, monitorDelay: 5, monitorTimeout: 3,
+		connectionMax: -1, monitor: true, monitorDelay: 5, monitorTimeout: 3,
 		monitorMaxRetries: 1, monitorMaxRetriesDown: 3, timeoutClientData: defaultTimeoutClientData,
 		timeoutMemberConnect: defaultTimeoutMemberConnect, timeoutMemberData: defaultTimeoutMemberData,
 		nodeSelector: labels.Everything(),

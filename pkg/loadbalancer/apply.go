@@ -10,7 +10,11 @@ import (
 // cloud's answer where it made something; without them the next Plan sees parts whose id it cannot know. It lets
 // whoever applied a step go on without reading everything anew.
 func Apply(observed Observed, step Step) Observed {
-	out := Observed{Balancers: slices.Clone(observed.Balancers), FloatingIPs: slices.Clone(observed.FloatingIPs)}
+	out := observed
+	out.Balancers, out.FloatingIPs = slices.Clone(observed.Balancers), slices.Clone(observed.FloatingIPs)
+	if step.Finishes != "" {
+		out.Finished = append(slices.Clip(out.Finished), step.Finishes)
+	}
 	switch step.Action {
 	case CreateBalancer:
 		out.Balancers = append(out.Balancers, created(step.Balancer))
@@ -32,7 +36,7 @@ func Apply(observed Observed, step Step) Observed {
 	default:
 		for i := range out.Balancers {
 			if out.Balancers[i].ID == step.Of {
-				out.Balancers[i] = applyPart(out.Balancers[i], step)
+				out.Balancers[i] = finished(applyPart(out.Balancers[i], step), step)
 			}
 		}
 	}

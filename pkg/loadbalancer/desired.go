@@ -35,6 +35,7 @@ func Desired(in Input) (Spec, error) {
 	}
 	d.checkService()
 	d.sourceRanges()
+	d.checkProvider()
 	d.backends = backends(in.Nodes, d.settings.nodeSelector)
 	spec := Spec{
 		Identity:       Identity{Cluster: in.Cluster, Service: string(in.Service.UID)},
@@ -45,6 +46,7 @@ func Desired(in Input) (Spec, error) {
 	}
 	spec.Balancer = cloud.LoadBalancer{
 		Name:        name(in.Service),
+		Provider:    in.Defaults.Provider,
 		Description: fmt.Sprintf("Service %s/%s of cluster %s, made by Fairlead", in.Service.Namespace, in.Service.Name, in.Cluster),
 	}
 	ports := slices.Clone(in.Service.Spec.Ports)
@@ -170,7 +172,7 @@ func (d *desired) port(port corev1.ServicePort, vip VIP) (cloud.Listener, cloud.
 		m := cloud.Member{
 			Name: b.name, Address: b.addr.String(), Port: port.NodePort, Weight: 1, SubnetID: d.memberSubnet(b.addr, vip),
 		}
-		if d.local() {
+		if d.local() && !providers[d.Defaults.Provider].packets {
 			m.MonitorPort = d.Service.Spec.HealthCheckNodePort
 		}
 		pool.Members = append(pool.Members, m)
@@ -187,8 +189,9 @@ func (d *desired) monitor(key string) *cloud.Monitor {
 		Name: key, Type: "TCP", Delay: s.monitorDelay, Timeout: s.monitorTimeout,
 		MaxRetries: s.monitorMaxRetries, MaxRetriesDown: s.monitorMaxRetriesDown,
 	}
-	if d.local() {
-		// kube-proxy answers there with 200 where the Service has a pod, else with 503.
+	if d.local() && !providers[d.Defaults.Provider].packets {
+		// kube-proxy answers there with 200 where the Service has a pod, else with 503. Where only TCP can be asked for, the
+		// node port tells it as well: without a pod there is no connection.
 		m.Type, m.Path, m.HTTPMethod, m.ExpectedCodes = "HTTP", "/healthz", "GET", "200"
 	}
 	return m

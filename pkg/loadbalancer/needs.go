@@ -25,8 +25,11 @@ type Facts struct {
 	Subnets  []cloud.Subnet
 }
 
-// Defaults is what the operator configured for Services that do not say it themselves. Each is an id or a unique name.
+// Defaults is what the operator configured for Services that do not say it themselves. Networks and subnets are ids or
+// unique names.
 type Defaults struct {
+	// Provider is who makes load balancers; empty: the cloud's choice.
+	Provider        string
 	FloatingNetwork string
 	Network         string
 	Subnet          string

@@ -2,6 +2,7 @@ package loadbalancer
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -17,6 +18,12 @@ type Observed struct {
 	Balancers []cloud.LoadBalancer
 	// FloatingIPs are the project's.
 	FloatingIPs []cloud.FloatingIP
+	// Unfinished is for how long parts have been seen at work in the active balancer that serves the Spec.
+	Unfinished time.Duration
+	// PartByPart means that this cloud is known to leave parts unfinished that are created with their balancer.
+	PartByPart bool
+	// Finished are the parts that were written to in order to finish them.
+	Finished []string
 }
 
 // Plan says which steps lead from what is observed to the Spec; none when it is fulfilled. The steps are in order; one
@@ -24,7 +31,7 @@ type Observed struct {
 // steps, and recheckAfter says when to observe again. The error says what stands in the way of a part; the steps for the
 // other parts come with it.
 func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duration, err error) {
-	p := planner{spec: spec, observed: observed}
+	p := planner{spec: spec, observed: observed, traits: providers[spec.Balancer.Provider]}
 	balancers := live(spec.Identity, observed.Balancers)
 	if slices.ContainsFunc(balancers, pending) {
 		return nil, RecheckInterval, nil
@@ -40,6 +47,9 @@ func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duratio
 	if keep == nil {
 		return p.build(balancers)
 	}
+	if len(Unfinished(*keep)) > 0 && observed.Unfinished < PartGrace {
+		return nil, PartGrace - observed.Unfinished, nil
+	}
 	done, err := p.floatingIPs(balancers, keep)
 	for _, lb := range balancers {
 		if lb.ID != keep.ID {
@@ -47,6 +57,9 @@ func Plan(spec Spec, observed Observed) (steps []Step, recheckAfter time.Duratio
 		}
 	}
 	p.parts(*keep)
+	if len(p.stuck) > 0 {
+		done, err = false, errors.Join(err, &UnfinishedError{BalancerID: keep.ID, Parts: p.stuck})
+	}
 	if tags := spec.tags(keep.Tags); done && !sameSet(tags, keep.Tags) {
 		// The hash is the word that all of it is done, so it comes last.
 		p.add(Step{Action: SetTags, ID: keep.ID, Of: keep.ID, Tags: tags})
@@ -98,6 +111,8 @@ type planner struct {
 	spec     Spec
 	observed Observed
 	steps    []Step
+	traits   traits   // of the provider of the balancer that stays or is to be created
+	stuck    []string // the parts that no write finishes
 }
 
 func (p *planner) add(s Step) { p.steps = append(p.steps, s) }
@@ -156,5 +171,15 @@ func (p *planner) create() {
 	lb := p.spec.Balancer
 	lb.VIP, lb.VIPSubnetID, lb.VIPNetworkID = p.spec.VIP.Address, p.spec.VIP.SubnetID, p.spec.VIP.NetworkID
 	lb.Tags = p.spec.tags(nil)
+	lb.Pools = slices.Clone(lb.Pools)
+	for i := range lb.Pools {
+		lb.Pools[i] = p.traits.pool(lb.Pools[i])
+		if p.traits.monitorsLast {
+			lb.Pools[i].Monitor = nil
+		}
+	}
+	if p.observed.PartByPart {
+		lb.Listeners, lb.Pools = nil, nil
+	}
 	p.add(Step{Action: CreateBalancer, Balancer: lb})
 }

@@ -11,6 +11,7 @@ import (
 // port that is.
 func (p *planner) parts(have cloud.LoadBalancer) {
 	first := len(p.steps)
+	p.traits = providers[have.Provider]
 	defer func() {
 		for i := range p.steps[first:] {
 			p.steps[first+i].Of = have.ID
@@ -19,22 +20,36 @@ func (p *planner) parts(have cloud.LoadBalancer) {
 	listeners := p.keepListeners(have)
 	pools := p.keepPools(have, listeners)
 	for i, want := range p.spec.Balancer.Listeners {
-		_, exists := pools[want.Pool]
-		p.pool(p.wantedPool(want.Pool), pools)
+		had, exists := pools[want.Pool]
+		pool := p.wantedPool(want.Pool)
+		p.pool(pool, pools)
+		if !p.traits.monitorsLast {
+			p.monitor(pool, had)
+		}
 		listener, ok := listeners[want.Name]
-		poolID := pools[want.Pool].ID // empty when it is only now created
+		poolID := had.ID // empty when it is only now created
 		switch {
 		case !ok:
 			p.add(Step{Action: CreateListener, Key: want.Name, Listener: p.spec.Balancer.Listeners[i]})
 		case !exists || listener.DefaultPoolID != poolID || listenerDiffers(want, listener):
 			p.add(Step{Action: UpdateListener, Key: want.Name, Listener: want})
+		case listener.Provisioning == cloud.ProvisioningPending && !p.finishesPool():
+			p.finish("listener", Step{Action: UpdateListener, Key: want.Name, Listener: want})
+		}
+		if p.traits.monitorsLast {
+			p.monitor(pool, had)
 		}
 	}
 }
 
 func (p *planner) wantedPool(key string) cloud.Pool {
 	i := slices.IndexFunc(p.spec.Balancer.Pools, func(pool cloud.Pool) bool { return pool.Name == key })
-	return p.spec.Balancer.Pools[i]
+	return p.traits.pool(p.spec.Balancer.Pools[i])
+}
+
+// finishesPool reports whether a pool is about to be finished, which finishes the listeners too.
+func (p *planner) finishesPool() bool {
+	return slices.ContainsFunc(p.steps, func(s Step) bool { return s.Action == UpdatePool && s.Finishes != "" })
 }
 
 // keepListeners plans the removal of the listeners that cannot stay and returns the others by key.
@@ -70,7 +85,8 @@ func (p *planner) keepPools(have cloud.LoadBalancer, listeners map[string]cloud.
 		wanted := slices.ContainsFunc(p.spec.Balancer.Pools, func(w cloud.Pool) bool {
 			return w.Name == pool.Name && w.Protocol == pool.Protocol
 		})
-		if _, twice := keep[pool.Name]; !wanted || twice || pool.Provisioning == cloud.ProvisioningError {
+		lost := p.traits.monitorsLast && unfinishedMonitor(pool)
+		if _, twice := keep[pool.Name]; !wanted || twice || lost || pool.Provisioning == cloud.ProvisioningError {
 			p.add(Step{Action: DeletePool, Key: pool.Name, ID: pool.ID})
 			continue
 		}
@@ -85,14 +101,23 @@ func (p *planner) pool(want cloud.Pool, pools map[string]cloud.Pool) {
 		p.add(Step{Action: CreatePool, Key: want.Name, Pool: want})
 	} else if want.Algorithm != have.Algorithm || want.Persistence != have.Persistence {
 		p.add(Step{Action: UpdatePool, Key: want.Name, Pool: want})
+	} else if have.Provisioning == cloud.ProvisioningPending {
+		p.finish("pool", Step{Action: UpdatePool, Key: want.Name, Pool: want})
+	}
+	if slices.Contains(p.stuck, "pool "+want.Name) {
+		return // it takes no change of its members
 	}
 	if membersDiffer(want.Members, have.Members) {
 		p.add(Step{Action: SetMembers, Key: want.Name, Members: want.Members})
+	} else if unfinishedMembers(have) {
+		p.finish("members", Step{Action: SetMembers, Key: want.Name, Members: want.Members})
 	}
-	p.monitor(want, have)
 }
 
 func (p *planner) monitor(want, have cloud.Pool) {
+	if slices.Contains(p.stuck, "pool "+want.Name) {
+		return
+	}
 	w, h := want.Monitor, have.Monitor
 	if h != nil && (w == nil || w.Type != h.Type) {
 		p.add(Step{Action: DeleteMonitor, Key: want.Name})
@@ -104,6 +129,8 @@ func (p *planner) monitor(want, have cloud.Pool) {
 		p.add(Step{Action: CreateMonitor, Key: want.Name, Monitor: *w})
 	case monitorDiffers(*w, *h):
 		p.add(Step{Action: UpdateMonitor, Key: want.Name, Monitor: *w})
+	case h.Provisioning == cloud.ProvisioningPending:
+		p.finish("monitor", Step{Action: UpdateMonitor, Key: want.Name, Monitor: *w})
 	}
 }
 

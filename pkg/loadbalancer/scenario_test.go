@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -74,6 +75,8 @@ func play(t *testing.T, text string) string {
 			for line := range strings.Lines(body) {
 				s.disturb(strings.TrimSpace(line))
 			}
+		case "provider":
+			s.provider = strings.TrimSpace(body)
 		case "remove":
 			s.removed = true
 		case "steps":
@@ -90,6 +93,7 @@ type scenario struct {
 	t        *testing.T
 	service  *corev1.Service
 	nodes    []*corev1.Node
+	provider string
 	removed  bool
 	observed Observed
 	ids      map[string]int
@@ -99,7 +103,7 @@ func (s *scenario) spec() (Spec, error) {
 	if s.removed {
 		return Removal("cluster", s.service), nil
 	}
-	return Desired(Input{Cluster: "cluster", Service: s.service, Nodes: s.nodes, Facts: testFacts()})
+	return Desired(Input{Cluster: "cluster", Service: s.service, Nodes: s.nodes, Facts: testFacts(), Defaults: Defaults{Provider: s.provider}})
 }
 
 // steps plans, traces, and applies.
@@ -212,6 +216,22 @@ func (s *scenario) disturb(line string) {
 		s.observed.FloatingIPs = append(s.observed.FloatingIPs, cloud.FloatingIP{ID: "fip-manual", Address: f[1], NetworkID: "net-public", PortID: f[2]})
 	case "state pending", "state error", "state active":
 		lb.Provisioning = cloud.ProvisioningState(rest)
+	case "leave parts": // the defect: active, with parts that are pending for ever
+		*lb = unfinished(*lb)
+	case "leave pool":
+		lb.Pools[0].Provisioning = cloud.ProvisioningPending
+	case "leave monitor":
+		lb.Pools[0].Monitor.Provisioning = cloud.ProvisioningPending
+	case "leave listener":
+		lb.Listeners[0].Provisioning = cloud.ProvisioningPending
+	case "seen for":
+		d, err := time.ParseDuration(strings.Fields(rest)[1])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.observed.Unfinished = d
+	case "known defect":
+		s.observed.PartByPart = true
 	case "break pool":
 		lb.Pools[0].Provisioning = cloud.ProvisioningError
 	case "tell members": // in the cloud's own way
@@ -228,6 +248,27 @@ func (s *scenario) disturb(line string) {
 	default:
 		s.t.Fatalf("cloud: %q", line)
 	}
+}
+
+// unfinished is a balancer all of whose parts the cloud left pending.
+func unfinished(lb cloud.LoadBalancer) cloud.LoadBalancer {
+	lb.Listeners, lb.Pools = slices.Clone(lb.Listeners), slices.Clone(lb.Pools)
+	for i := range lb.Listeners {
+		lb.Listeners[i].Provisioning = cloud.ProvisioningPending
+	}
+	for i := range lb.Pools {
+		p := &lb.Pools[i]
+		p.Provisioning, p.Members = cloud.ProvisioningPending, slices.Clone(p.Members)
+		for j := range p.Members {
+			p.Members[j].Provisioning = cloud.ProvisioningPending
+		}
+		if p.Monitor != nil {
+			monitor := *p.Monitor
+			monitor.ID, monitor.Provisioning = "monitor", cloud.ProvisioningPending
+			p.Monitor = &monitor
+		}
+	}
+	return lb
 }
 
 func parseNodes(body string) []*corev1.Node {

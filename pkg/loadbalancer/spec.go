@@ -4,6 +4,7 @@
 package loadbalancer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -61,7 +62,8 @@ type Spec struct {
 	Identity Identity
 	// Remove means that nothing shall be left; of the other fields only Identity and KeepFloatingIP then count.
 	Remove bool
-	// Balancer has name, description, listeners and pools. Listeners and pools are named by their key, "80-tcp".
+	// Balancer has name, description, provider, listeners and pools. Listeners and pools are named by their key, "80-tcp".
+	// A pool without Algorithm has the one of the balancer's provider.
 	Balancer cloud.LoadBalancer
 	// VIP is where the virtual address lies.
 	VIP VIP
@@ -168,7 +170,7 @@ func (s Spec) write(w io.Writer) {
 			l.AllowedCIDRs, timeouts(l), l.Pool)
 	}
 	for _, pool := range s.Balancer.Pools {
-		p("pool %s %s %s %s", pool.Name, pool.Protocol, pool.Algorithm, pool.Persistence)
+		p("pool %s %s %s %s", pool.Name, pool.Protocol, cmp.Or(pool.Algorithm, defaultAlgorithm), pool.Persistence)
 		for _, m := range pool.Members {
 			p("member %s %d %d %d", m.Address, m.Port, m.Weight, monitorPort(m))
 		}

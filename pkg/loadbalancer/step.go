@@ -44,6 +44,8 @@ type Step struct {
 	Of string
 	// Unassociated makes a floating IP that points nowhere yet.
 	Unassociated bool
+	// Finishes names the part that the cloud left unfinished and the step writes to for that alone; mostly empty.
+	Finishes string
 	// Why says for people what made the step necessary; may be empty.
 	Why string
 

@@ -118,11 +118,11 @@ func bare(lb cloud.LoadBalancer) cloud.LoadBalancer {
 		names[p.ID] = p.Name
 		p.ID, p.Provisioning = "", ""
 		for j := range p.Members {
-			p.Members[j].ID = ""
+			p.Members[j].ID, p.Members[j].Provisioning = "", ""
 		}
 		slices.SortFunc(p.Members, func(a, b cloud.Member) int { return strings.Compare(a.Name, b.Name) })
 		if p.Monitor != nil {
-			p.Monitor.ID = ""
+			p.Monitor.ID, p.Monitor.Provisioning = "", ""
 		}
 	}
 	for i := range lb.Listeners {
@@ -161,7 +161,8 @@ func balancerTree(t *testing.T, s *suite) {
 		}
 	}
 	for _, p := range lb.Pools {
-		if p.ID == "" || p.Monitor == nil || p.Monitor.ID == "" || slices.ContainsFunc(p.Members, func(m cloud.Member) bool { return m.ID == "" }) {
+		bad := slices.ContainsFunc(p.Members, func(m cloud.Member) bool { return m.ID == "" || m.Provisioning != cloud.ProvisioningActive })
+		if bad || p.ID == "" || p.Monitor == nil || p.Monitor.ID == "" || p.Monitor.Provisioning != cloud.ProvisioningActive {
 			t.Errorf("pool %+v", p)
 		}
 	}
@@ -172,6 +173,11 @@ func balancerTree(t *testing.T, s *suite) {
 	s.costs(t, "state", 1, func() { state, err = s.Cloud.GetLoadBalancerState(t.Context(), lb.ID) })
 	if err != nil || state.ID != lb.ID || state.VIP != lb.VIP || len(state.Listeners)+len(state.Pools) != 0 {
 		t.Errorf("the state is %+v, %v", state, err)
+	}
+	var got cloud.LoadBalancer
+	s.costs(t, "states of the parts", 1, func() { got, err = s.Cloud.GetLoadBalancerParts(t.Context(), lb.ID) })
+	if diff := cmp.Diff(parts(&lb), got); diff != "" || err != nil {
+		t.Error(err, diff)
 	}
 }
 
@@ -430,6 +436,8 @@ func balancerAbsent(t *testing.T, s *suite) {
 	fails(t, "get", err, cloud.ErrNotFound)
 	_, err = s.Cloud.GetLoadBalancerState(ctx, absent)
 	fails(t, "get state", err, cloud.ErrNotFound)
+	_, err = s.Cloud.GetLoadBalancerParts(ctx, absent)
+	fails(t, "get parts", err, cloud.ErrNotFound)
 	_, err = s.Cloud.CreateListener(ctx, absent, cloud.Listener{Name: "x", Protocol: "TCP", Port: 80})
 	fails(t, "create listener", err, cloud.ErrNotFound)
 	_, err = s.Cloud.CreatePool(ctx, absent, cloud.Pool{Name: "x", Protocol: "TCP", Algorithm: "ROUND_ROBIN"})

@@ -40,6 +40,7 @@ const (
 	OpCreateLoadBalancer   Op = "create load balancer"
 	OpGetLoadBalancer      Op = "get load balancer"
 	OpGetLoadBalancerState Op = "get load balancer state"
+	OpGetLoadBalancerParts Op = "get load balancer parts"
 	OpListLoadBalancers    Op = "list load balancers"
 	OpSetLoadBalancerTags  Op = "set load balancer tags"
 	OpDeleteLoadBalancer   Op = "delete load balancer"
@@ -66,8 +67,8 @@ const (
 var reads = map[Op]bool{
 	OpPing: true, OpGetDisk: true, OpListDisks: true, OpDiskTypes: true, OpDiskZones: true,
 	OpGetInstance: true, OpListInstances: true,
-	OpGetLoadBalancer: true, OpGetLoadBalancerState: true, OpListLoadBalancers: true,
-	OpListNetworks: true, OpListSubnets: true, OpListFloatingIPs: true,
+	OpGetLoadBalancer: true, OpGetLoadBalancerState: true, OpGetLoadBalancerParts: true,
+	OpListLoadBalancers: true, OpListNetworks: true, OpListSubnets: true, OpListFloatingIPs: true,
 }
 
 // Quota limits what the memory cloud gives. Zero fields do not limit.
@@ -99,6 +100,10 @@ type MemoryOptions struct {
 	Subnets          []cloud.Subnet
 	Quota            Quota
 
+	// UnfinishedTrees is a defect of some clouds: a balancer that is created with its parts becomes active, and its parts
+	// stay pending until each is written to again.
+	UnfinishedTrees bool
+
 	// OnAttach and OnDetach are called when an attachment is completed or has ended, under the cloud's lock: a test of
 	// the node's side makes the device appear there. An error of OnAttach fails the attach.
 	OnAttach func(diskID, instanceID string) error
@@ -125,8 +130,10 @@ type Memory struct {
 	disks     map[string]*cloud.Disk
 	instances map[string]*cloud.Instance
 	balancers map[string]*cloud.LoadBalancer
-	fips      map[string]*cloud.FloatingIP
-	addresses map[string]int // addresses given out so far, by subnet
+	// unfinished are the ids of the parts that were left pending: see MemoryOptions.UnfinishedTrees.
+	unfinished map[string]bool
+	fips       map[string]*cloud.FloatingIP
+	addresses  map[string]int // addresses given out so far, by subnet
 
 	jobs  []job
 	seq   int
@@ -170,7 +177,7 @@ func NewMemory(opts MemoryOptions) *Memory {
 		clock:     opts.Clock,
 		disks:     map[string]*cloud.Disk{},
 		instances: map[string]*cloud.Instance{},
-		balancers: map[string]*cloud.LoadBalancer{},
+		balancers: map[string]*cloud.LoadBalancer{}, unfinished: map[string]bool{},
 		fips:      map[string]*cloud.FloatingIP{},
 		addresses: map[string]int{},
 	}

@@ -37,7 +37,52 @@ func setProvisioning(lb *cloud.LoadBalancer, s cloud.ProvisioningState, raw stri
 		lb.Listeners[i].Provisioning = s
 	}
 	for i := range lb.Pools {
-		lb.Pools[i].Provisioning = s
+		p := &lb.Pools[i]
+		p.Provisioning = s
+		for j := range p.Members {
+			p.Members[j].Provisioning = s
+		}
+		if p.Monitor != nil {
+			p.Monitor.Provisioning = s
+		}
+	}
+}
+
+// keepUnfinished makes the parts pending again that the cloud left unfinished.
+func (m *Memory) keepUnfinished(lb *cloud.LoadBalancer) {
+	keep := func(id string, s *cloud.ProvisioningState) {
+		if m.unfinished[id] {
+			*s = cloud.ProvisioningPending
+		}
+	}
+	for i := range lb.Listeners {
+		keep(lb.Listeners[i].ID, &lb.Listeners[i].Provisioning)
+	}
+	for i := range lb.Pools {
+		p := &lb.Pools[i]
+		keep(p.ID, &p.Provisioning)
+		for j := range p.Members {
+			keep(p.Members[j].ID, &p.Members[j].Provisioning)
+		}
+		if p.Monitor != nil {
+			keep(p.Monitor.ID, &p.Monitor.Provisioning)
+		}
+	}
+}
+
+// leaveUnfinished is the defect of MemoryOptions.UnfinishedTrees.
+func (m *Memory) leaveUnfinished(lb *cloud.LoadBalancer) {
+	for _, l := range lb.Listeners {
+		m.unfinished[l.ID] = true
+	}
+	for _, p := range lb.Pools {
+		m.unfinished[p.ID] = true
+		for _, member := range p.Members {
+			m.unfinished[member.ID] = true
+		}
+		if p.Monitor != nil {
+			m.unfinished[p.Monitor.ID] = true
+		}
 	}
 }
 
@@ -65,6 +110,7 @@ func (m *Memory) update(op Op, lb *cloud.LoadBalancer) {
 func (m *Memory) activate(id string) {
 	if lb, ok := m.balancers[id]; ok {
 		setProvisioning(lb, cloud.ProvisioningActive, "ACTIVE")
+		m.keepUnfinished(lb)
 	}
 }
 
@@ -81,6 +127,9 @@ func (m *Memory) CreateLoadBalancer(ctx context.Context, spec cloud.LoadBalancer
 		}
 		if lb.Provider == "" {
 			lb.Provider = "memory"
+		}
+		if m.opts.UnfinishedTrees {
+			m.leaveUnfinished(&lb)
 		}
 		m.balancers[lb.ID] = &lb
 		m.workOnBalancer(OpCreateLoadBalancer, &lb, "PENDING_CREATE", func() { m.activate(lb.ID) })
@@ -172,6 +221,30 @@ func (m *Memory) GetLoadBalancer(ctx context.Context, id string) (cloud.LoadBala
 // GetLoadBalancerState implements cloud.LoadBalancers.
 func (m *Memory) GetLoadBalancerState(ctx context.Context, id string) (cloud.LoadBalancer, error) {
 	return m.readBalancer(ctx, OpGetLoadBalancerState, id, trunk)
+}
+
+// GetLoadBalancerParts implements cloud.LoadBalancers.
+func (m *Memory) GetLoadBalancerParts(ctx context.Context, id string) (cloud.LoadBalancer, error) {
+	return m.readBalancer(ctx, OpGetLoadBalancerParts, id, parts)
+}
+
+// parts is what GetLoadBalancerParts tells of a tree.
+func parts(lb *cloud.LoadBalancer) cloud.LoadBalancer {
+	out := cloud.LoadBalancer{ID: lb.ID, Name: lb.Name, Provisioning: lb.Provisioning, RawState: lb.RawState}
+	for _, l := range lb.Listeners {
+		out.Listeners = append(out.Listeners, cloud.Listener{ID: l.ID, Name: l.Name, DefaultPoolID: l.DefaultPoolID, Provisioning: l.Provisioning})
+	}
+	for _, p := range lb.Pools {
+		pool := cloud.Pool{ID: p.ID, Name: p.Name, Provisioning: p.Provisioning}
+		for _, m := range p.Members {
+			pool.Members = append(pool.Members, cloud.Member{ID: m.ID, Name: m.Name, Address: m.Address, Port: m.Port, Provisioning: m.Provisioning})
+		}
+		if p.Monitor != nil {
+			pool.Monitor = &cloud.Monitor{ID: p.Monitor.ID, Name: p.Monitor.Name, Type: p.Monitor.Type, Provisioning: p.Monitor.Provisioning}
+		}
+		out.Pools = append(out.Pools, pool)
+	}
+	return out
 }
 
 // ListLoadBalancers implements cloud.LoadBalancers.

@@ -79,6 +79,7 @@ func (m *Memory) UpdateListener(ctx context.Context, l cloud.Listener) error {
 		if l.DefaultPoolID != "" && pool(lb, l.DefaultPoolID) == nil {
 			return refuse(cloud.ErrNotFound, "pool %s not found", l.DefaultPoolID)
 		}
+		delete(m.unfinished, l.ID)
 		old := listener(lb, l.ID)
 		old.ConnectionMax, old.AllowedCIDRs, old.DefaultPoolID = l.ConnectionMax, slices.Clone(l.AllowedCIDRs), l.DefaultPoolID
 		old.TimeoutClientData, old.TimeoutMemberConnect, old.TimeoutMemberData = l.TimeoutClientData, l.TimeoutMemberConnect, l.TimeoutMemberData
@@ -109,6 +110,10 @@ func (m *Memory) CreatePool(ctx context.Context, lbID string, p cloud.Pool) (cre
 // UpdatePool implements cloud.LoadBalancers.
 func (m *Memory) UpdatePool(ctx context.Context, p cloud.Pool) error {
 	return m.writeBalancer(ctx, OpUpdatePool, p.ID, m.withPool(p.ID), func(lb *cloud.LoadBalancer) error {
+		delete(m.unfinished, p.ID)
+		for _, l := range lb.Listeners { // the cloud configures them all anew
+			delete(m.unfinished, l.ID)
+		}
 		old := pool(lb, p.ID)
 		old.Algorithm, old.Persistence = p.Algorithm, p.Persistence
 		return nil
@@ -132,7 +137,13 @@ func (m *Memory) DeletePool(ctx context.Context, id string) error {
 func (m *Memory) SetMembers(ctx context.Context, poolID string, members []cloud.Member) error {
 	return m.writeBalancer(ctx, OpSetMembers, poolID, m.withPool(poolID), func(lb *cloud.LoadBalancer) error {
 		p := pool(lb, poolID)
+		if m.unfinished[poolID] {
+			return refuse(cloud.ErrBusy, "pool %s is immutable", poolID)
+		}
 		old := p.Members
+		for _, o := range old {
+			delete(m.unfinished, o.ID)
+		}
 		p.Members = slices.Clone(members)
 		for i := range p.Members {
 			p.Members[i].ID = ""
@@ -151,6 +162,9 @@ func (m *Memory) SetMembers(ctx context.Context, poolID string, members []cloud.
 func (m *Memory) CreateMonitor(ctx context.Context, poolID string, mon cloud.Monitor) (created cloud.Monitor, err error) {
 	err = m.writeBalancer(ctx, OpCreateMonitor, poolID, m.withPool(poolID), func(lb *cloud.LoadBalancer) error {
 		p := pool(lb, poolID)
+		if m.unfinished[poolID] {
+			return refuse(cloud.ErrBusy, "pool %s is immutable", poolID)
+		}
 		if p.Monitor != nil {
 			return refuse(cloud.ErrConflict, "pool %s has a monitor", poolID)
 		}
@@ -166,6 +180,10 @@ func (m *Memory) CreateMonitor(ctx context.Context, poolID string, mon cloud.Mon
 func (m *Memory) UpdateMonitor(ctx context.Context, mon cloud.Monitor) error {
 	return m.writeBalancer(ctx, OpUpdateMonitor, mon.ID, m.withMonitor(mon.ID), func(lb *cloud.LoadBalancer) error {
 		p := monitored(lb, mon.ID)
+		if m.unfinished[p.ID] {
+			return refuse(cloud.ErrBusy, "pool %s is immutable", p.ID)
+		}
+		delete(m.unfinished, mon.ID)
 		mon.Type = p.Monitor.Type
 		p.Monitor = &mon
 		return nil
@@ -175,7 +193,11 @@ func (m *Memory) UpdateMonitor(ctx context.Context, mon cloud.Monitor) error {
 // DeleteMonitor implements cloud.LoadBalancers.
 func (m *Memory) DeleteMonitor(ctx context.Context, id string) error {
 	return m.writeBalancer(ctx, OpDeleteMonitor, id, m.withMonitor(id), func(lb *cloud.LoadBalancer) error {
-		monitored(lb, id).Monitor = nil
+		p := monitored(lb, id)
+		if m.unfinished[p.ID] {
+			return refuse(cloud.ErrBusy, "pool %s is immutable", p.ID)
+		}
+		p.Monitor = nil
 		return nil
 	})
 }

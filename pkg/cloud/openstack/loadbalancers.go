@@ -23,6 +23,14 @@ func provisioning(status string) cloud.ProvisioningState {
 	return cloud.ProvisioningPending
 }
 
+// partProvisioning does the same for members and monitors, of which not every answer tells it.
+func partProvisioning(status string) cloud.ProvisioningState {
+	if status == "" {
+		return ""
+	}
+	return provisioning(status)
+}
+
 // balancer is what we read of an Octavia load balancer.
 type balancer struct {
 	ID           string   `json:"id"`
@@ -161,6 +169,79 @@ func (c *Cloud) GetLoadBalancerState(ctx context.Context, id string) (cloud.Load
 		return cloud.LoadBalancer{}, err
 	}
 	return answer.LoadBalancer.loadBalancer(), nil
+}
+
+// statusTree is how far Octavia is with a load balancer and its parts. A pool stands below the listeners that use it, or
+// below the load balancer.
+type statusTree struct {
+	ID        string       `json:"id"`
+	Name      string       `json:"name"`
+	Status    string       `json:"provisioning_status"`
+	Listeners []statusPart `json:"listeners"`
+	Pools     []statusPart `json:"pools"`
+}
+
+type statusPart struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Status  string       `json:"provisioning_status"`
+	Pools   []statusPart `json:"pools"`
+	Members []member     `json:"members"`
+	Monitor monitor      `json:"health_monitor"` // {} where there is none
+}
+
+func (s statusTree) loadBalancer() cloud.LoadBalancer {
+	lb := cloud.LoadBalancer{ID: s.ID, Name: s.Name, Provisioning: provisioning(s.Status), RawState: s.Status}
+	seen := map[string]bool{}
+	add := func(pools []statusPart) {
+		for _, p := range pools {
+			if !seen[p.ID] {
+				seen[p.ID] = true
+				lb.Pools = append(lb.Pools, p.pool())
+			}
+		}
+	}
+	for _, l := range s.Listeners {
+		out := cloud.Listener{ID: l.ID, Name: l.Name, Provisioning: provisioning(l.Status)}
+		if len(l.Pools) > 0 { // the default one stands first
+			out.DefaultPoolID = l.Pools[0].ID
+		}
+		lb.Listeners = append(lb.Listeners, out)
+		add(l.Pools)
+	}
+	add(s.Pools)
+	return lb
+}
+
+func (p statusPart) pool() cloud.Pool {
+	out := cloud.Pool{ID: p.ID, Name: p.Name, Provisioning: provisioning(p.Status)}
+	for _, m := range p.Members {
+		out.Members = append(out.Members, m.member())
+	}
+	if p.Monitor.ID != "" {
+		out.Monitor = p.Monitor.monitor()
+	}
+	return out
+}
+
+// GetLoadBalancerParts implements cloud.LoadBalancers.
+func (c *Cloud) GetLoadBalancerParts(ctx context.Context, id string) (cloud.LoadBalancer, error) {
+	if err := needID(opGetLoadBalancer, id); err != nil {
+		return cloud.LoadBalancer{}, err
+	}
+	var answer struct {
+		Statuses struct {
+			LoadBalancer statusTree `json:"loadbalancer"`
+		} `json:"statuses"`
+	}
+	err := c.do(ctx, request{
+		service: loadBalancer, op: opGetLoadBalancer, object: id, method: http.MethodGet,
+		path: "lbaas/loadbalancers/" + url.PathEscape(id) + "/status", into: &answer,
+	})
+	if err != nil {
+		return cloud.LoadBalancer{}, err
+	}
+	return answer.Statuses.LoadBalancer.loadBalancer(), nil
 }
 
 // GetLoadBalancer implements cloud.LoadBalancers: 3 requests, and for every pool one for its members and one for its

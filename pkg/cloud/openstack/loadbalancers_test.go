@@ -99,6 +99,37 @@ func TestAQuotaIsToldFromAMissingRole(t *testing.T) {
 	}
 }
 
+func TestTheStatesOfAllPartsAreOneRequest(t *testing.T) {
+	f := newFakeCloud(t)
+	f.on("GET "+lbaas+"loadbalancers/one/status", answer(200, `{"statuses":{"loadbalancer":{"id":"one","name":"web","provisioning_status":"ACTIVE","operating_status":"OFFLINE",
+		"listeners":[
+			{"id":"l1","name":"80-tcp","provisioning_status":"PENDING_CREATE","pools":[{"id":"p1","name":"80-tcp","provisioning_status":"PENDING_CREATE",
+				"health_monitor":{"id":"m1","name":"80-tcp","type":"TCP","provisioning_status":"PENDING_CREATE"},
+				"members":[{"id":"n1","name":"n1","address":"10.6.0.11","protocol_port":30080,"provisioning_status":"PENDING_CREATE"}]}]},
+			{"id":"l2","name":"81-tcp","provisioning_status":"ACTIVE","pools":[{"id":"p1","name":"80-tcp","provisioning_status":"PENDING_CREATE"}]}],
+		"pools":[{"id":"p2","name":"spare","provisioning_status":"ACTIVE","health_monitor":{},"members":[]}]}}}`))
+	got, err := connect(t, f).GetLoadBalancerParts(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := cloud.LoadBalancer{
+		ID: "one", Name: "web", Provisioning: cloud.ProvisioningActive, RawState: "ACTIVE",
+		Listeners: []cloud.Listener{
+			{ID: "l1", Name: "80-tcp", DefaultPoolID: "p1", Provisioning: cloud.ProvisioningPending},
+			{ID: "l2", Name: "81-tcp", DefaultPoolID: "p1", Provisioning: cloud.ProvisioningActive},
+		},
+		Pools: []cloud.Pool{
+			{ID: "p1", Name: "80-tcp", Provisioning: cloud.ProvisioningPending,
+				Members: []cloud.Member{{ID: "n1", Name: "n1", Address: "10.6.0.11", Port: 30080, Provisioning: cloud.ProvisioningPending}},
+				Monitor: &cloud.Monitor{ID: "m1", Name: "80-tcp", Type: "TCP", Provisioning: cloud.ProvisioningPending}},
+			{ID: "p2", Name: "spare", Provisioning: cloud.ProvisioningActive},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestGetLoadBalancerReadsTheTree(t *testing.T) {
 	f := newFakeCloud(t)
 	id := "d0b7d000-c498-4ff4-a800-28b1623428bf"
@@ -125,7 +156,8 @@ func TestGetLoadBalancerReadsTheTree(t *testing.T) {
 	if p.ID != p1 || p.Algorithm != "ROUND_ROBIN" || len(p.Members) != 3 || p.Provisioning != cloud.ProvisioningActive {
 		t.Errorf("pool %+v", p)
 	}
-	wantMember := cloud.Member{ID: "1602db40-4552-462e-aac6-502e4ecf9939", Name: "node-1", Address: "10.6.0.101", Port: 30080, Weight: 1, SubnetID: "55d0b0a8-6a7b-4bf6-aeee-9bc8e7a04a10"}
+	wantMember := cloud.Member{ID: "1602db40-4552-462e-aac6-502e4ecf9939", Name: "node-1", Address: "10.6.0.101", Port: 30080, Weight: 1, SubnetID: "55d0b0a8-6a7b-4bf6-aeee-9bc8e7a04a10",
+		Provisioning: cloud.ProvisioningActive}
 	if diff := cmp.Diff(wantMember, p.Members[0]); diff != "" {
 		t.Error(diff)
 	}

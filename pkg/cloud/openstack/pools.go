@@ -72,10 +72,13 @@ type member struct {
 	Weight   int32  `json:"weight"`
 	// MonitorPort is never left out: of a member that stays, Octavia keeps what a batch does not name.
 	MonitorPort *int32 `json:"monitor_port"`
+	Status      string `json:"provisioning_status,omitempty"` // in answers only
 }
 
 func (m member) member() cloud.Member {
-	out := cloud.Member{ID: m.ID, Name: m.Name, Address: m.Address, Port: m.Port, SubnetID: m.SubnetID, Weight: m.Weight}
+	out := cloud.Member{
+		ID: m.ID, Name: m.Name, Address: m.Address, Port: m.Port, SubnetID: m.SubnetID, Weight: m.Weight, Provisioning: partProvisioning(m.Status),
+	}
 	if m.MonitorPort != nil {
 		out.MonitorPort = *m.MonitorPort
 	}
@@ -147,6 +150,7 @@ type monitor struct {
 	URLPath        string `json:"url_path"`
 	HTTPMethod     string `json:"http_method"`
 	ExpectedCodes  string `json:"expected_codes"`
+	Status         string `json:"provisioning_status"`
 }
 
 type monitorAnswer struct {
@@ -157,6 +161,7 @@ func (m monitor) monitor() *cloud.Monitor {
 	return &cloud.Monitor{
 		ID: m.ID, Name: m.Name, Type: m.Type, Delay: m.Delay, Timeout: m.Timeout, MaxRetries: m.MaxRetries,
 		MaxRetriesDown: m.MaxRetriesDown, Path: m.URLPath, HTTPMethod: m.HTTPMethod, ExpectedCodes: m.ExpectedCodes,
+		Provisioning: partProvisioning(m.Status),
 	}
 }
 
