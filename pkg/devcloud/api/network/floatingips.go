@@ -48,7 +48,7 @@ func (s *service) createFloatingIP(tx *engine.Tx, r *api.Request) (network.Float
 		return network.FloatingIP{}, err
 	}
 	if body.Address.IsValid() && !admin(r) {
-		return network.FloatingIP{}, disallowed("create_floatingip:floating_ip_address") // Neutron's default policy
+		return network.FloatingIP{}, disallowed("create_floatingip", "floating_ip_address") // Neutron's default policy
 	}
 	p, err := project(r, body.ProjectID, body.TenantID)
 	if err != nil {

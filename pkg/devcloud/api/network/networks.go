@@ -61,8 +61,11 @@ func (s *service) networks() resource[network.Network] {
 			if err := decode(r, "network", &body); err != nil {
 				return network.Network{}, err
 			}
-			if (body.Shared || body.External) && !admin(r) {
-				return network.Network{}, disallowed("create_network:router:external")
+			if body.External && !admin(r) {
+				return network.Network{}, disallowed("create_network", "router:external")
+			}
+			if body.Shared && !admin(r) {
+				return network.Network{}, disallowed("create_network", "shared")
 			}
 			p, err := project(r, body.ProjectID, body.TenantID)
 			if err != nil {
@@ -112,13 +115,48 @@ func (s *service) subnets() resource[network.Subnet] {
 			return s.createSubnet(tx, r)
 		},
 		update: func(tx *engine.Tx, r *api.Request, id string) (network.Subnet, error) {
-			var body naming
-			if err := decode(r, "subnet", &body); err != nil {
+			c, err := subnetChange(r)
+			if err != nil {
 				return network.Subnet{}, err
 			}
-			return s.network.UpdateSubnet(tx, id, body.change())
+			return s.network.UpdateSubnet(tx, id, c)
 		},
 	}
+}
+
+func subnetChange(r *api.Request) (network.SubnetChange, error) {
+	var body struct {
+		naming
+		Gateway     engine.Optional[string] `json:"gateway_ip"`
+		Pools       *[]network.AddressPool  `json:"allocation_pools"`
+		DHCP        *bool                   `json:"enable_dhcp"`
+		Nameservers *[]string               `json:"dns_nameservers"`
+		HostRoutes  *[]network.Route        `json:"host_routes"`
+	}
+	if err := decode(r, "subnet", &body); err != nil {
+		return network.SubnetChange{}, err
+	}
+	c := network.SubnetChange{
+		Naming: body.change(), Pools: body.Pools, DHCP: body.DHCP, Nameservers: body.Nameservers, HostRoutes: body.HostRoutes,
+	}
+	if body.Gateway.Set {
+		gateway, err := parseGateway(body.Gateway)
+		if err != nil {
+			return c, err
+		}
+		c.Gateway = &gateway
+	}
+	return c, nil
+}
+
+// parseGateway reads an address; null is the zero one.
+func parseGateway(text engine.Optional[string]) (gateway netip.Addr, err error) {
+	if s := text.Or("", ""); s != "" {
+		if gateway, err = netip.ParseAddr(s); err != nil {
+			return gateway, api.BadRequest("Invalid input for gateway_ip. Reason: '%s' is not a valid IP address.", s)
+		}
+	}
+	return gateway, nil
 }
 
 func (s *service) createSubnet(tx *engine.Tx, r *api.Request) (network.Subnet, error) {
@@ -132,6 +170,7 @@ func (s *service) createSubnet(tx *engine.Tx, r *api.Request) (network.Subnet, e
 		Pools       []network.AddressPool   `json:"allocation_pools"`
 		DHCP        *bool                   `json:"enable_dhcp"`
 		Nameservers []string                `json:"dns_nameservers"`
+		HostRoutes  []network.Route         `json:"host_routes"`
 	}
 	if err := decode(r, "subnet", &body); err != nil {
 		return network.Subnet{}, err
@@ -148,13 +187,11 @@ func (s *service) createSubnet(tx *engine.Tx, r *api.Request) (network.Subnet, e
 	}
 	spec := network.SubnetSpec{
 		ProjectID: p, NetworkID: body.NetworkID, Name: deref(body.Name, ""), Description: deref(body.Description, ""),
-		CIDR: body.CIDR, Pools: body.Pools, NoDHCP: !deref(body.DHCP, true), Nameservers: body.Nameservers,
+		CIDR: body.CIDR, Pools: body.Pools, NoDHCP: !deref(body.DHCP, true), Nameservers: body.Nameservers, HostRoutes: body.HostRoutes,
 		NoGateway: body.Gateway.Set && body.Gateway.Value == nil,
 	}
-	if gw := body.Gateway.Or("", ""); gw != "" {
-		if spec.Gateway, err = netip.ParseAddr(gw); err != nil {
-			return network.Subnet{}, api.BadRequest("Invalid input for gateway_ip. Reason: '%s' is not a valid IP address.", gw)
-		}
+	if spec.Gateway, err = parseGateway(body.Gateway); err != nil {
+		return network.Subnet{}, err
 	}
 	return s.network.CreateSubnet(tx, spec)
 }
@@ -174,7 +211,7 @@ func subnetView(sub network.Subnet) collection.Item {
 	return standard(sub.Standard, collection.Item{
 		"network_id": sub.NetworkID, "ip_version": version(sub.CIDR.Addr()), "cidr": sub.CIDR.String(),
 		"gateway_ip": address(sub.Gateway), "allocation_pools": pools, "enable_dhcp": sub.DHCP,
-		"dns_nameservers": orEmpty(sub.Nameservers), "host_routes": []any{}, "service_types": []string{},
+		"dns_nameservers": orEmpty(sub.Nameservers), "host_routes": orEmpty(sub.HostRoutes), "service_types": []string{},
 		"subnetpool_id": nil, "ipv6_ra_mode": nil, "ipv6_address_mode": nil,
 	})
 }

@@ -96,7 +96,7 @@ func portView(p network.Port) collection.Item {
 		"network_id": p.NetworkID, "mac_address": p.MAC, "admin_state_up": !p.Down, "status": p.Status(),
 		"device_id": p.DeviceID, "device_owner": p.DeviceOwner, "fixed_ips": ips,
 		"allowed_address_pairs": orEmpty(p.AddressPairs), "security_groups": orEmpty(p.SecurityGroups),
-		"port_security_enabled": !p.Insecure,
+		"port_security_enabled": !p.Insecure, "binding:vnic_type": "normal", "ip_allocation": "immediate", "extra_dhcp_opts": []any{},
 	})
 }
 

@@ -156,8 +156,13 @@ func (k resource[T]) owned(tx *engine.Tx, r *api.Request, id string) (T, error) 
 
 func admin(r *api.Request) bool { return slices.Contains(r.Caller.Roles, "admin") }
 
-func disallowed(rule string) error {
-	return engine.RefuseAs(engine.Forbidden, "PolicyNotAuthorized", "rule:%s is disallowed by policy", rule)
+// disallowed refuses what the policy allows admins alone: a request of a kind, or an attribute in it.
+func disallowed(rule string, attributes ...string) error {
+	text := "rule:" + rule
+	for _, a := range attributes {
+		text = "(" + text + " and rule:" + rule + ":" + a + ")"
+	}
+	return engine.RefuseAs(engine.Forbidden, "PolicyNotAuthorized", "%s is disallowed by policy", text)
 }
 
 // checkRevision honours "If-Match: revision_number=N".

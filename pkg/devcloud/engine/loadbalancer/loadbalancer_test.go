@@ -64,7 +64,7 @@ func TestPoolsOfAPopulatedCreate(t *testing.T) {
 		return PoolSpec{CommonSpec: named(name), Protocol: engine.Some("TCP"), Algorithm: engine.Some("SOURCE_IP")}
 	}
 	listener := func(port int, p *PoolSpec) ListenerSpec {
-		return ListenerSpec{Protocol: engine.Some("TCP"), Port: engine.Some(port), DefaultPool: p}
+		return ListenerSpec{Protocol: engine.Some("TCP"), Port: someNum(port), DefaultPool: p}
 	}
 	named := func(name string) *PoolSpec { return &PoolSpec{CommonSpec: named(name)} }
 	full := func(name string) *PoolSpec { p := pool(name); return &p }
@@ -113,18 +113,18 @@ func (w *world) writes(lb LoadBalancer) map[string]func(tx *engine.Tx) error {
 	t := w.trees(lb.ID)
 	l, p := t.Listeners[lb.ID][0].ID, t.Pools[lb.ID][0].ID
 	m, hm := t.Members[p][0].ID, t.Monitors[p].ID
-	fresh := MemberSpec{Address: engine.Some("10.200.0.50"), Port: engine.Some(1)}
+	fresh := MemberSpec{Address: engine.Some("10.200.0.50"), Port: someNum(1)}
 	return map[string]func(tx *engine.Tx) error{
 		"update load balancer": func(tx *engine.Tx) error {
 			_, err := w.s.UpdateLoadBalancer(tx, project, lb.ID, LoadBalancerSpec{CommonSpec: named("x")})
 			return err
 		},
 		"create listener": func(tx *engine.Tx) error {
-			_, err := w.s.CreateListener(tx, project, ListenerSpec{LoadBalancerID: engine.Some(lb.ID), Protocol: engine.Some("TCP"), Port: engine.Some(81)})
+			_, err := w.s.CreateListener(tx, project, ListenerSpec{LoadBalancerID: engine.Some(lb.ID), Protocol: engine.Some("TCP"), Port: someNum(81)})
 			return err
 		},
 		"update listener": func(tx *engine.Tx) error {
-			_, err := w.s.UpdateListener(tx, project, l, ListenerSpec{Limit: engine.Some(5)})
+			_, err := w.s.UpdateListener(tx, project, l, ListenerSpec{Limit: someNum(5)})
 			return err
 		},
 		"delete listener": func(tx *engine.Tx) error { return w.s.DeleteListener(tx, project, l) },
@@ -142,13 +142,13 @@ func (w *world) writes(lb LoadBalancer) map[string]func(tx *engine.Tx) error {
 			return err
 		},
 		"update member": func(tx *engine.Tx) error {
-			_, err := w.s.UpdateMember(tx, project, p, m, MemberSpec{Weight: engine.Some(0)})
+			_, err := w.s.UpdateMember(tx, project, p, m, MemberSpec{Weight: someNum(0)})
 			return err
 		},
 		"delete member": func(tx *engine.Tx) error { return w.s.DeleteMember(tx, project, p, m) },
 		"set members":   func(tx *engine.Tx) error { return w.s.SetMembers(tx, project, p, []MemberSpec{fresh}, false) },
 		"update monitor": func(tx *engine.Tx) error {
-			_, err := w.s.UpdateMonitor(tx, project, hm, MonitorSpec{Delay: engine.Some(1)})
+			_, err := w.s.UpdateMonitor(tx, project, hm, MonitorSpec{Delay: someNum(1)})
 			return err
 		},
 		"delete monitor": func(tx *engine.Tx) error { return w.s.DeleteMonitor(tx, project, hm) },
@@ -212,10 +212,10 @@ func TestBatchMembers(t *testing.T) {
 	t.Parallel()
 	a, b, c := "10.200.0.11", "10.200.0.12", "10.200.0.13"
 	spec := func(address string) MemberSpec {
-		return MemberSpec{Address: engine.Some(address), Port: engine.Some(30080)}
+		return MemberSpec{Address: engine.Some(address), Port: someNum(30080)}
 	}
 	heavy := spec(a)
-	heavy.Weight = engine.Some(7)
+	heavy.Weight = someNum(7)
 	tests := []struct {
 		name     string
 		specs    []MemberSpec

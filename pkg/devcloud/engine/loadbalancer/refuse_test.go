@@ -1,6 +1,7 @@
 package loadbalancer
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -86,7 +87,7 @@ func (w *world) additions(lb, pool string) (
 ) {
 	listener = func(change func(*ListenerSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
-			spec := ListenerSpec{LoadBalancerID: engine.Some(lb), Protocol: engine.Some("TCP"), Port: engine.Some(81)}
+			spec := ListenerSpec{LoadBalancerID: engine.Some(lb), Protocol: engine.Some("TCP"), Port: someNum(81)}
 			change(&spec)
 			_, err := w.s.CreateListener(tx, project, spec)
 			return err
@@ -102,7 +103,7 @@ func (w *world) additions(lb, pool string) (
 	}
 	member = func(change func(*MemberSpec)) func(tx *engine.Tx) error {
 		return func(tx *engine.Tx) error {
-			spec := MemberSpec{Address: engine.Some("10.200.0.60"), Port: engine.Some(80)}
+			spec := MemberSpec{Address: engine.Some("10.200.0.60"), Port: someNum(80)}
 			change(&spec)
 			_, err := w.s.CreateMember(tx, project, pool, spec)
 			return err
@@ -116,7 +117,7 @@ func (w *world) additions(lb, pool string) (
 			}
 			w.s.settle(tx, lb, false)
 			spec := MonitorSpec{
-				PoolID: engine.Some(bare.ID), Type: engine.Some("HTTP"), Delay: engine.Some(5), Timeout: engine.Some(3), MaxRetries: engine.Some(2),
+				PoolID: engine.Some(bare.ID), Type: engine.Some("HTTP"), Delay: someNum(5), Timeout: someNum(3), MaxRetries: someNum(2),
 			}
 			change(&spec)
 			_, err = w.s.CreateMonitor(tx, project, spec)
@@ -142,16 +143,16 @@ func TestRefusedParts(t *testing.T) {
 		{"a listener of an unknown protocol", engine.Invalid, listener(func(s *ListenerSpec) { s.Protocol = engine.Some("FOO") })},
 		{"a UDP listener, which the data plane does not do", engine.Unsupported, listener(func(s *ListenerSpec) { s.Protocol = engine.Some("UDP") })},
 		{"an HTTP listener, which the data plane does not do", engine.Unsupported, listener(func(s *ListenerSpec) { s.Protocol = engine.Some("HTTP") })},
-		{"a listener on port 0", engine.Invalid, listener(func(s *ListenerSpec) { s.Port = engine.Some(0) })},
-		{"a listener on a used port", engine.Conflict, listener(func(s *ListenerSpec) { s.Port = engine.Some(80) })},
+		{"a listener on port 0", engine.Invalid, listener(func(s *ListenerSpec) { s.Port = someNum(0) })},
+		{"a listener on a used port", engine.Conflict, listener(func(s *ListenerSpec) { s.Port = someNum(80) })},
 		{"a listener on no load balancer", engine.NotFound, listener(func(s *ListenerSpec) { s.LoadBalancerID = engine.Some("nope") })},
 		{"a listener with an unknown pool", engine.NotFound, listener(func(s *ListenerSpec) { s.DefaultPoolID = engine.Some("nope") })},
 		{"a listener with another load balancer's pool", engine.Invalid, listener(func(s *ListenerSpec) { s.DefaultPoolID = engine.Some(foreign) })},
 		{"a listener that brings a pool", ProviderFault, listener(func(s *ListenerSpec) { s.DefaultPool = &PoolSpec{} })},
 		{"a CIDR that is none", engine.Invalid, listener(func(s *ListenerSpec) { s.AllowedCIDRs = engine.Some([]string{"10.0.0.0"}) })},
 		{"a CIDR of the other IP version", engine.Invalid, listener(func(s *ListenerSpec) { s.AllowedCIDRs = engine.Some([]string{"fd00::/8"}) })},
-		{"a negative limit", engine.Invalid, listener(func(s *ListenerSpec) { s.Limit = engine.Some(-2) })},
-		{"a negative timeout", engine.Invalid, listener(func(s *ListenerSpec) { s.MemberData = engine.Some(-1) })},
+		{"a negative limit", engine.Invalid, listener(func(s *ListenerSpec) { s.Limit = someNum(-2) })},
+		{"a negative timeout", engine.Invalid, listener(func(s *ListenerSpec) { s.MemberData = someNum(-1) })},
 		{"headers in a TCP stream", engine.Invalid, listener(func(s *ListenerSpec) { s.InsertHeaders = engine.Some(map[string]string{"X-Forwarded-For": "true"}) })},
 		{"a pool of an unknown protocol", engine.Invalid, newPool(func(s *PoolSpec) { s.Protocol = engine.Some("FOO") })},
 		{"a pool with the proxy protocol", engine.Unsupported, newPool(func(s *PoolSpec) { s.Protocol = engine.Some("PROXY") })},
@@ -162,15 +163,15 @@ func TestRefusedParts(t *testing.T) {
 		{"a second default pool", engine.Conflict, newPool(func(s *PoolSpec) { s.ListenerID = engine.Some(trees.Listeners[lb.ID][0].ID) })},
 		{"a pool nowhere", engine.Invalid, newPool(func(s *PoolSpec) { s.LoadBalancerID = engine.Null[string]() })},
 		{"a member without an address", engine.Invalid, member(func(s *MemberSpec) { s.Address = engine.Some("") })},
-		{"a member on a port out of range", engine.Invalid, member(func(s *MemberSpec) { s.Port = engine.Some(65536) })},
-		{"a member that is too heavy", engine.Invalid, member(func(s *MemberSpec) { s.Weight = engine.Some(257) })},
+		{"a member on a port out of range", engine.Invalid, member(func(s *MemberSpec) { s.Port = someNum(65536) })},
+		{"a member that is too heavy", engine.Invalid, member(func(s *MemberSpec) { s.Weight = someNum(257) })},
 		{"a member in an unknown subnet", engine.Invalid, member(func(s *MemberSpec) { s.SubnetID = engine.Some("nope") })},
 		{"a backup member", engine.Unsupported, member(func(s *MemberSpec) { s.Backup = engine.Some(true) })},
-		{"a member twice", engine.Conflict, member(func(s *MemberSpec) { s.Address, s.Port = engine.Some("10.200.0.11"), engine.Some(30080) })},
+		{"a member twice", engine.Conflict, member(func(s *MemberSpec) { s.Address, s.Port = engine.Some("10.200.0.11"), someNum(30080) })},
 		{"a monitor of an unknown type", engine.Invalid, monitor(func(s *MonitorSpec) { s.Type = engine.Some("FOO") })},
 		{"a monitor that the data plane does not do", engine.Unsupported, monitor(func(s *MonitorSpec) { s.Type = engine.Some("PING") })},
-		{"a monitor without a delay", engine.Invalid, monitor(func(s *MonitorSpec) { s.Delay = engine.Some(0) })},
-		{"a monitor with too many retries", engine.Invalid, monitor(func(s *MonitorSpec) { s.MaxRetries = engine.Some(11) })},
+		{"a monitor without a delay", engine.Invalid, monitor(func(s *MonitorSpec) { s.Delay = someNum(0) })},
+		{"a monitor with too many retries", engine.Invalid, monitor(func(s *MonitorSpec) { s.MaxRetries = someNum(11) })},
 		{"a path in a TCP monitor", engine.Invalid, monitor(func(s *MonitorSpec) { s.Type, s.Path = engine.Some("TCP"), engine.Some("/") })},
 		{"a path that is none", engine.Invalid, monitor(func(s *MonitorSpec) { s.Path = engine.Some("healthz") })},
 		{"codes that are none", engine.Invalid, monitor(func(s *MonitorSpec) { s.ExpectedCodes = engine.Some("2xx") })},
@@ -220,5 +221,19 @@ func TestQuota(t *testing.T) {
 				return nil
 			})
 		})
+	}
+}
+
+func TestNumbersMayBeTexts(t *testing.T) {
+	t.Parallel()
+	var spec ListenerSpec
+	if err := json.Unmarshal([]byte(`{"connection_limit": "100", "protocol_port": 80, "timeout_client_data": null}`), &spec); err != nil {
+		t.Fatal(err)
+	}
+	if spec.Limit.Or(0, 0) != 100 || spec.Port.Or(0, 0) != 80 || spec.ClientData.Or(1, 5) != 5 {
+		t.Errorf("read %+v", spec)
+	}
+	if err := json.Unmarshal([]byte(`{"connection_limit": "many"}`), &spec); err == nil {
+		t.Error("\"many\" is taken for a number")
 	}
 }

@@ -1,15 +1,31 @@
 package loadbalancer
 
-import "github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+import (
+	"strconv"
+
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+)
 
 // The specs are Octavia's requests. What is absent keeps its value, or gets its default in a creation.
 
 type (
 	text = engine.Optional[string]
-	num  = engine.Optional[int]
 	flag = engine.Optional[bool]
 	list = engine.Optional[[]string]
 )
+
+// num is an integer, which Octavia takes as a text, too: its command line sends some that way.
+type num struct{ engine.Optional[int] }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *num) UnmarshalJSON(b []byte) error {
+	if text, err := strconv.Unquote(string(b)); err == nil {
+		if _, err := strconv.Atoi(text); err == nil {
+			b = []byte(text)
+		}
+	}
+	return n.Optional.UnmarshalJSON(b)
+}
 
 // CommonSpec are the attributes that all parts accept.
 type CommonSpec struct {

@@ -90,7 +90,7 @@ func TestOperatingStatus(t *testing.T) {
 	check("not probed yet", Online, Online, Online, Online, Offline, Offline)
 	w.fake.health = nil
 	w.do(func(tx *engine.Tx) error {
-		_, err := w.s.UpdateMember(tx, project, pool, a, MemberSpec{Weight: engine.Some(0)})
+		_, err := w.s.UpdateMember(tx, project, pool, a, MemberSpec{Weight: someNum(0)})
 		return err
 	})
 	w.settle(lb.ID)

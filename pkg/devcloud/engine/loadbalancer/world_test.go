@@ -170,20 +170,20 @@ func (w *world) tree() LoadBalancerSpec {
 	pool := func(name string, port int) *PoolSpec {
 		members := []MemberSpec{}
 		for _, a := range []string{"10.200.0.11", "10.200.0.12"} {
-			members = append(members, MemberSpec{Address: engine.Some(a), Port: engine.Some(port), SubnetID: engine.Some(w.subnet.ID)})
+			members = append(members, MemberSpec{Address: engine.Some(a), Port: someNum(port), SubnetID: engine.Some(w.subnet.ID)})
 		}
 		return &PoolSpec{
 			CommonSpec: named(name), Protocol: engine.Some("TCP"), Algorithm: engine.Some("ROUND_ROBIN"), Members: members,
 			Monitor: &MonitorSpec{
-				CommonSpec: named(name), Type: engine.Some("TCP"), Delay: engine.Some(5), Timeout: engine.Some(3), MaxRetries: engine.Some(2),
+				CommonSpec: named(name), Type: engine.Some("TCP"), Delay: someNum(5), Timeout: someNum(3), MaxRetries: someNum(2),
 			},
 		}
 	}
 	return LoadBalancerSpec{
 		CommonSpec: named("lb"), VIPSubnetID: engine.Some(w.subnet.ID),
 		Listeners: []ListenerSpec{
-			{CommonSpec: named("l80"), Protocol: engine.Some("TCP"), Port: engine.Some(80), DefaultPool: pool("p80", 30080)},
-			{CommonSpec: named("l443"), Protocol: engine.Some("TCP"), Port: engine.Some(443), DefaultPool: pool("p443", 30443)},
+			{CommonSpec: named("l80"), Protocol: engine.Some("TCP"), Port: someNum(80), DefaultPool: pool("p80", 30080)},
+			{CommonSpec: named("l443"), Protocol: engine.Some("TCP"), Port: someNum(443), DefaultPool: pool("p443", 30443)},
 		},
 	}
 }
@@ -237,3 +237,5 @@ func (w *world) states(lbID string) map[string]int {
 	}
 	return states
 }
+
+func someNum(n int) num { return num{engine.Some(n)} }

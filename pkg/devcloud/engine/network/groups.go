@@ -3,6 +3,7 @@ package network
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -147,7 +148,10 @@ func checkedRule(r Rule) (Rule, error) {
 	case r.EtherType != "IPv4" && r.EtherType != "IPv6":
 		return r, invalid("SecurityGroupRuleInvalidEtherType", "Security group rule for ethertype '%s' not supported. Allowed values are ['IPv4', 'IPv6'].", r.EtherType)
 	case r.RemotePrefix != "" && r.RemoteGroupID != "":
-		return r, invalid("SecurityGroupRemoteGroupAndRemoteIpPrefix", "Only remote_ip_prefix or remote_group_id may be provided.")
+		return r, invalid("SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.")
+	}
+	if err := checkProtocol(&r); err != nil {
+		return r, err
 	}
 	if err := checkPorts(r); err != nil {
 		return r, err
@@ -169,16 +173,44 @@ func checkedRule(r Rule) (Rule, error) {
 	return r, nil
 }
 
+// protocols are the names that Neutron knows, in the order in which it tells them.
+var protocols = []string{
+	"ah", "dccp", "egp", "esp", "gre", "hopopt", "icmp", "igmp", "ip", "ipip", "ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6",
+	"ipv6-nonxt", "ipv6-opts", "ipv6-route", "ospf", "pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp",
+}
+
+// checkProtocol refuses unknown protocols and those of the other IP version; ICMP for IPv6 has one name in the end.
+func checkProtocol(r *Rule) error {
+	number, err := strconv.Atoi(r.Protocol)
+	if r.Protocol != "" && !slices.Contains(protocols, r.Protocol) && (err != nil || number < 0 || number > 255) {
+		return invalid("SecurityGroupRuleInvalidProtocol",
+			"Security group rule protocol %s not supported. Only protocol values [None, '%s'] and integer representations [0 to 255] are supported.",
+			r.Protocol, strings.Join(protocols, "', '"))
+	}
+	if r.EtherType == "IPv6" && (r.Protocol == "icmp" || r.Protocol == "icmpv6") {
+		r.Protocol = "ipv6-icmp"
+	}
+	if r.EtherType == "IPv4" && (r.Protocol == "icmpv6" || strings.HasPrefix(r.Protocol, "ipv6-")) {
+		return invalid("SecurityGroupEthertypeConflictWithProtocol", "Invalid ethertype IPv4 for protocol %s.", r.Protocol)
+	}
+	return nil
+}
+
 func checkPorts(r Rule) error {
 	if r.PortMin == nil && r.PortMax == nil {
 		return nil
 	}
+	for _, port := range []*int{r.PortMin, r.PortMax} {
+		if port != nil && (*port < 0 || *port > 65535) {
+			return invalid("SecurityGroupInvalidPortValue", "Invalid value for port %d", *port)
+		}
+	}
 	switch {
 	case r.Protocol == "":
 		return invalid("SecurityGroupProtocolRequiredWithPorts", "Must also specify protocol if port range is given.")
-	case strings.HasPrefix(r.Protocol, "icmp"):
+	case strings.Contains(r.Protocol, "icmp"):
 		return nil // type and code
-	case r.PortMin == nil || r.PortMax == nil || *r.PortMin > *r.PortMax || *r.PortMin < 1 || *r.PortMax > 65535:
+	case r.PortMin == nil || r.PortMax == nil || *r.PortMin > *r.PortMax || *r.PortMin < 1:
 		return invalid("SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max")
 	}
 	return nil

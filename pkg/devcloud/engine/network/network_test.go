@@ -350,10 +350,14 @@ func TestRules(t *testing.T) {
 			Rule{Direction: "ingress", EtherType: "IPv4", Protocol: "tcp", PortMin: n(80), PortMax: n(80), RemotePrefix: "10.0.0.1/32"}},
 		{"ports without a protocol", engine.Invalid, "SecurityGroupProtocolRequiredWithPorts", Rule{Direction: "ingress", PortMin: n(1), PortMax: n(2)}},
 		{"a range the wrong way round", engine.Invalid, "SecurityGroupInvalidPortRange", Rule{Direction: "ingress", Protocol: "tcp", PortMin: n(2), PortMax: n(1)}},
+		{"a port out of range", engine.Invalid, "SecurityGroupInvalidPortValue", Rule{Direction: "ingress", Protocol: "tcp", PortMin: n(70000), PortMax: n(70000)}},
+		{"an unknown protocol", engine.Invalid, "SecurityGroupRuleInvalidProtocol", Rule{Direction: "ingress", Protocol: "nonsense"}},
+		{"a protocol number out of range", engine.Invalid, "SecurityGroupRuleInvalidProtocol", Rule{Direction: "ingress", Protocol: "256"}},
+		{"a protocol of IPv6 in an IPv4 rule", engine.Invalid, "SecurityGroupEthertypeConflictWithProtocol", Rule{Direction: "ingress", Protocol: "ipv6-icmp"}},
 		{"no direction", engine.Invalid, "HTTPBadRequest", Rule{}},
 		{"an IPv6 CIDR in an IPv4 rule", engine.Invalid, "SecurityGroupRuleParameterConflict", Rule{Direction: "ingress", RemotePrefix: "fd00::/64"}},
 		{"no CIDR", engine.Invalid, "InvalidCIDR", Rule{Direction: "ingress", RemotePrefix: "everywhere"}},
-		{"two remotes", engine.Invalid, "SecurityGroupRemoteGroupAndRemoteIpPrefix", Rule{Direction: "ingress", RemotePrefix: "10.0.0.0/8", RemoteGroupID: g.ID}},
+		{"two remotes", engine.Invalid, "SecurityGroupMultipleRemoteEntites", Rule{Direction: "ingress", RemotePrefix: "10.0.0.0/8", RemoteGroupID: g.ID}},
 		{"an unknown remote group", engine.NotFound, "SecurityGroupNotFound", Rule{Direction: "ingress", RemoteGroupID: "nope"}},
 	}
 	for _, tt := range tests {
@@ -438,4 +442,17 @@ func TestBadSeedsNameTheField(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestICMPOfIPv6HasOneName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.do(func(tx *engine.Tx) error {
+		g := w.s.EnsureDefaultGroup(tx, project)
+		r, err := w.s.CreateRule(tx, Rule{Standard: Standard{ProjectID: project}, GroupID: g.ID, Direction: "ingress", EtherType: "IPv6", Protocol: "icmpv6"})
+		if r.Protocol != "ipv6-icmp" {
+			t.Errorf("the protocol is %q", r.Protocol)
+		}
+		return err
+	})
 }

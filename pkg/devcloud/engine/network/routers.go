@@ -3,6 +3,7 @@ package network
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 )
@@ -272,8 +273,12 @@ func (s *Service) DeleteRouter(tx *engine.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(s.Interfaces(tx, id)) > 0 {
-		return conflict("RouterInUse", "Router %s still has ports", id)
+	var ids []string
+	for _, p := range s.Interfaces(tx, id) {
+		ids = append(ids, p.ID)
+	}
+	if len(ids) > 0 {
+		return conflict("RouterInUse", "Router %s has ports still attached: %s", id, strings.Join(ids, ", "))
 	}
 	if _, err := s.withoutGateway(tx, r); err != nil {
 		return err

@@ -44,6 +44,7 @@ type Subnet struct {
 	Pools       []AddressPool
 	DHCP        bool
 	Nameservers []string
+	HostRoutes  []Route // told to hosts besides the gateway
 }
 
 // FixedIP is an address of a port. In a request either field may be zero.
@@ -80,7 +81,7 @@ func (p Port) Status() string {
 	return "DOWN"
 }
 
-// Route is a static route of a router.
+// Route is a static route of a router, or of the hosts of a subnet.
 type Route struct {
 	Destination string `json:"destination"`
 	NextHop     string `json:"nexthop"`
