@@ -2,31 +2,26 @@ package conformance
 
 import (
 	"context"
-	"flag"
-	"os"
-	"path/filepath"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
+	gopher "github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/quotasets"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
 	fairstack "github.com/fairlead-io/fairlead/pkg/cloud/openstack"
+	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/tenant"
 )
 
-var useOpenStack = flag.Bool("openstack", false, "run on the real OpenStack of FAIRLEAD_OPENSTACK_DIR too")
-
 // TestOpenStackConforms runs in a project of its own on a real OpenStack.
 func TestOpenStackConforms(t *testing.T) {
-	if !*useOpenStack {
-		t.Skip("needs a real OpenStack: make test-openstack")
-	}
+	openstack.Need(t)
 	own, err := tenant.New(t.Context(), tenant.Options{
-		CloudsFile: filepath.Join(os.Getenv("FAIRLEAD_OPENSTACK_DIR"), "clouds.yaml"), Name: "conformance",
+		CloudsFile: openstack.CloudsFile(), Name: "conformance",
 		Servers: []tenant.Server{{Name: "one", Zone: "az1"}, {Name: "two", Zone: "az1"}},
 	})
 	if err != nil {
@@ -49,18 +44,39 @@ func TestOpenStackConforms(t *testing.T) {
 			Cloud: c, Instances: [2]string{own.Servers[0].ID, own.Servers[1].ID}, DiskType: "standard", MultiattachType: "multiattach",
 			Zone: "az1", OverQuotaGiB: quotaGiB + 1, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 			Members: [2]string{own.Servers[0].Address, own.Servers[1].Address},
-			Pause:   func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute,
+			Pause:   func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
 		}
 	})
 }
 
 func limitGigabytes(t *testing.T, own *tenant.Tenant, gib int) {
 	t.Helper()
-	client, err := openstack.NewBlockStorageV3(own.Admin, gophercloud.EndpointOpts{})
+	client, err := gopher.NewBlockStorageV3(own.Admin, gophercloud.EndpointOpts{})
 	if err == nil {
 		_, err = quotasets.Update(t.Context(), client, own.ProjectID, quotasets.UpdateOpts{Gigabytes: &gib}).Extract()
 	}
 	if err != nil {
 		t.Fatal("quota:", err)
+	}
+}
+
+// received counts what the services received from us, tokens excluded, by their own access logs.
+func received(t *testing.T) func() int {
+	t.Helper()
+	start, err := openstack.Mark(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() (n int) {
+		calls, err := openstack.Calls(start, userAgent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range calls {
+			if token := c.Service == "keystone" && c.Method == http.MethodPost; !token {
+				n++
+			}
+		}
+		return n
 	}
 }
