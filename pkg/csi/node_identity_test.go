@@ -200,7 +200,7 @@ func checkIdentity(t *testing.T, got NodeIdentity, err error, want NodeIdentity,
 
 // metaData is the metadata service's document, shortened.
 const metaData = `{"uuid": "server-1", "hostname": "n1.novalocal", "name": "n1", "launch_index": 0,
-	"availability_zone": "az1", "project_id": "p", "devices": [], "meta": {"lab.fairlead.io/node": ""}}`
+	"availability_zone": "az1", "project_id": "p", "devices": [], "meta": {"lab.fairlead.io:node": ""}}`
 
 func TestTheMetadataServiceTellsInstanceAndZone(t *testing.T) {
 	var code int

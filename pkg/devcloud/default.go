@@ -64,7 +64,7 @@ routers:
 # Network devices of this machine for the addresses of load balancers and for floating IPs:
 # addressDevices: {vip: fairlead0, floating: fairlead0}
 
-# The command that starts and stops what stands behind servers with the metadata key lab.fairlead.io/node:
+# The command that starts and stops what stands behind servers with the metadata key lab.fairlead.io:node:
 # hypervisor: {command: [/usr/local/bin/lab-node]}
 `
 

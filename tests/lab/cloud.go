@@ -20,7 +20,7 @@ const (
 )
 
 // NodeKey in a server's metadata makes the cloud start the server as a node of the lab.
-const NodeKey = "lab.fairlead.io/node"
+const NodeKey = "lab.fairlead.io:node"
 
 // zone is where the lab's servers are.
 const zone = "az1"

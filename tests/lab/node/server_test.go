@@ -6,7 +6,7 @@ import (
 )
 
 func TestReadServer(t *testing.T) {
-	const good = `{"id":"8da1f1aa","name":"n2","address":"10.200.0.12","diskDir":"/d","metadata":{"lab.fairlead.io/node":""},"more":1}`
+	const good = `{"id":"8da1f1aa","name":"n2","address":"10.200.0.12","diskDir":"/d","metadata":{"lab.fairlead.io:node":""},"more":1}`
 	tests := []struct{ name, input, want string }{
 		{"a node's server", good, ""},
 		{"fields that a later cloud may add are ignored", strings.Replace(good, "more", "other", 1), ""},

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var server = Server{ID: "s1", Name: "n1", Address: "10.200.0.11", DiskDir: "/state/servers/s1/disk", Metadata: map[string]string{"lab.fairlead.io/node": ""}}
+var server = Server{ID: "s1", Name: "n1", Address: "10.200.0.11", DiskDir: "/state/servers/s1/disk", Metadata: map[string]string{"lab.fairlead.io:node": ""}}
 
 // script makes a command of shell text, in which $1 is an extra argument, $2 the verb and $3 a directory of the test's.
 func script(t *testing.T, text string) (c *Command, dir string) {
@@ -71,7 +71,7 @@ func TestAServerRunsFromStartToStop(t *testing.T) {
 		}
 		expectRunning(true)
 	}
-	const want = `{"id":"s1","name":"n1","address":"10.200.0.11","diskDir":"/state/servers/s1/disk","metadata":{"lab.fairlead.io/node":""}}`
+	const want = `{"id":"s1","name":"n1","address":"10.200.0.11","diskDir":"/state/servers/s1/disk","metadata":{"lab.fairlead.io:node":""}}`
 	if diff := cmp.Diff(want, read(t, dir, "start.json")); diff != "" {
 		t.Errorf("start got %s", diff)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // NodeKey is the metadata key of servers behind which the hypervisor starts processes.
-const NodeKey = "lab.fairlead.io/node"
+const NodeKey = "lab.fairlead.io:node"
 
 // Status is a server's status in Nova's words.
 type Status string

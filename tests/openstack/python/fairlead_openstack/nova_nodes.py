@@ -1,7 +1,7 @@
 """Servers that are nodes of the lab (tests/lab): bin/openstack starts and stops their processes."""
 import json
 
-KEY = 'lab.fairlead.io/node'
+KEY = 'lab.fairlead.io:node'
 
 
 def is_node(instance):
