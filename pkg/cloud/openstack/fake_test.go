@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -67,6 +68,7 @@ type fakeCloud struct {
 	answers  map[string][]http.Handler
 	requests []seen
 	catalog  func(base string) []map[string]any
+	token    map[string]any // further fields of tokens
 }
 
 func newFakeCloud(t *testing.T) *fakeCloud {
@@ -134,9 +136,11 @@ func (f *fakeCloud) authenticate(w http.ResponseWriter, body []byte) {
 	f.valid = fmt.Sprintf("token-%d", f.tokens)
 	w.Header().Set("X-Subject-Token", f.valid)
 	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(map[string]any{"token": map[string]any{
+	token := map[string]any{
 		"expires_at": "2036-11-22T19:24:03.000000Z", "project": map[string]any{"id": project, "name": "k8s"}, "catalog": f.catalog(f.URL),
-	}})
+	}
+	maps.Copy(token, f.token)
+	_ = json.NewEncoder(w).Encode(map[string]any{"token": token})
 }
 
 // answer is a status with a body.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,12 +106,14 @@ func parseVersionDocument(text []byte) (versionRange, error) {
 	return found, nil
 }
 
+var versionSegment = regexp.MustCompile(`^v\d+(\.\d+)?$`)
+
 // versionURL is where a service tells its versions. Nova and Cinder do so at the root of the API with microversions,
 // which is the path up to its version, Octavia above it.
 func versionURL(name service, endpoint string) string {
 	segments := strings.Split(strings.TrimSuffix(endpoint, "/"), "/")
 	for i := len(segments) - 1; i > 2; i-- { // the first three are scheme and host
-		if s := segments[i]; len(s) > 1 && s[0] == 'v' && s[1] >= '0' && s[1] <= '9' {
+		if versionSegment.MatchString(segments[i]) {
 			if name == loadBalancer {
 				i--
 			}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
 )
@@ -68,10 +67,6 @@ func count(findings []cloud.Finding) map[cloud.Level]int {
 // Watch checks an open cloud at once and then daily, until ctx ends. A finding that is not ok is a line of the log each
 // time, and all of them are counted in fairlead_cloud_preflight_findings{check,level}. Nothing else depends on it.
 func Watch(ctx context.Context, c cloud.Preflight, use cloud.Use, metrics prometheus.Registerer) error {
-	return watch(ctx, c, use, metrics, clock.RealClock{})
-}
-
-func watch(ctx context.Context, c cloud.Preflight, use cloud.Use, metrics prometheus.Registerer, clk clock.WithTicker) error {
 	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "fairlead_cloud_preflight_findings",
 		Help: "Findings of the latest check of the cloud, by check and level (ok, info, warning, error).",
@@ -79,7 +74,7 @@ func watch(ctx context.Context, c cloud.Preflight, use cloud.Use, metrics promet
 	if err := metrics.Register(gauge); err != nil {
 		return fmt.Errorf("register the preflight metrics: %w", err)
 	}
-	ticker := clk.NewTicker(repeatEvery)
+	ticker := time.NewTicker(repeatEvery)
 	defer ticker.Stop()
 	for {
 		found := c.Preflight(ctx, use)
@@ -94,7 +89,7 @@ func watch(ctx context.Context, c cloud.Preflight, use cloud.Use, metrics promet
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C():
+		case <-ticker.C:
 		}
 	}
 }
