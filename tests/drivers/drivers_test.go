@@ -5,7 +5,6 @@ package drivers
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,13 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/tenant"
 )
 
-var useOpenStack = flag.Bool("openstack", false, "run on the real OpenStack of FAIRLEAD_OPENSTACK_DIR too")
-
 func TestMain(m *testing.M) {
-	flag.Parse()
 	code := m.Run()
 	if err := os.RemoveAll(programs.dir); err != nil {
 		fmt.Println(err)
@@ -30,19 +27,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// stackDir is the state directory of the real OpenStack; without one the test is skipped.
-func stackDir(t *testing.T) string {
-	t.Helper()
-	if !*useOpenStack {
-		t.Skip("needs a real OpenStack: make test-openstack")
-	}
-	return os.Getenv("FAIRLEAD_OPENSTACK_DIR")
-}
-
-// newTenant makes a project on the real OpenStack that goes with the test and must be empty by then.
+// newTenant makes a project on the real OpenStack that goes with the test and must be empty by then. Without -openstack
+// the test is skipped.
 func newTenant(t *testing.T, o tenant.Options) *tenant.Tenant {
 	t.Helper()
-	o.CloudsFile = filepath.Join(stackDir(t), "clouds.yaml")
+	openstack.Need(t)
+	o.CloudsFile = openstack.CloudsFile()
 	own, err := tenant.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
