@@ -109,15 +109,23 @@ func (u unit) start(ctx context.Context) error {
 	return err
 }
 
+// without removes a file before a start that makes it again.
+func without(file string) func(context.Context) error {
+	return func(context.Context) error { return os.RemoveAll(file) }
+}
+
+// exists is a ready check: the file is there.
+func exists(file string) func(context.Context) bool {
+	return func(context.Context) bool {
+		_, err := os.Stat(file)
+		return err == nil
+	}
+}
+
 // listens is a ready check: the address takes connections.
-func listens(address string) func(context.Context) bool { return dials("tcp", address) }
-
-// accepts is a ready check: the Unix socket takes connections.
-func accepts(socket string) func(context.Context) bool { return dials("unix", socket) }
-
-func dials(network, address string) func(context.Context) bool {
+func listens(address string) func(context.Context) bool {
 	return func(ctx context.Context) bool {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return false
 		}
