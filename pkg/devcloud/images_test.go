@@ -25,6 +25,9 @@ func TestImagesAreNames(t *testing.T) {
 	if got, err := images.Get(t.Context(), client, "id-b").Extract(); err != nil || got.Name != "b" {
 		t.Errorf("image %+v, %v", got, err)
 	}
+	if got := status(t, images.Delete(t.Context(), client, "id-b").Err); got != 403 {
+		t.Errorf("the deletion of the cloud's image got %d", got)
+	}
 	if got := status(t, images.Get(t.Context(), client, "x").Err); got != 404 {
 		t.Errorf("an unknown image got %d", got)
 	}

@@ -27,6 +27,13 @@ func BadRequest(format string, args ...any) error {
 	return Errorf(http.StatusBadRequest, format, args...)
 }
 
+// AdminOnly refuses a request that the policy rule leaves to the cloud's administrators, in Nova's and Cinder's words.
+func AdminOnly(rule string) Handler {
+	return func(*Request) (int, any, error) {
+		return 0, nil, Errorf(http.StatusForbidden, "Policy doesn't allow %s to be performed.", rule)
+	}
+}
+
 const internalMessage = "The server has either erred or is incapable of performing the requested operation."
 
 // fault brings any error of a handler into the dialect's terms; unexpected says that nobody meant it to happen.

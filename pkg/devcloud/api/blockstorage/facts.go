@@ -86,6 +86,9 @@ func (s service) quotas(r *api.Request) (int, any, error) {
 		"volumes": quota.Volumes, "gigabytes": quota.Gigabytes, "per_volume_gigabytes": -1,
 		"snapshots": 0, "backups": 0, "backup_gigabytes": 0, "groups": 0,
 	}
+	for _, t := range s.volumes.Types() { // there are no limits by type
+		limits["volumes_"+t.Name], limits["gigabytes_"+t.Name], limits["snapshots_"+t.Name] = -1, -1, -1
+	}
 	set := map[string]any{"id": target}
 	withUsage, _ := strconv.ParseBool(r.URL.Query().Get("usage"))
 	if !withUsage {

@@ -1,6 +1,7 @@
 package blockstorage
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -164,12 +165,18 @@ func (s service) update(r *api.Request) (int, any, error) {
 			Name        *string           `json:"name"`
 			Description *string           `json:"description"`
 			Metadata    map[string]string `json:"metadata"`
+			// The names of the first API, which the command line still uses.
+			DisplayName        *string `json:"display_name"`
+			DisplayDescription *string `json:"display_description"`
 		} `json:"volume"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return 0, nil, err
 	}
 	in := body.Volume
+	if in != nil {
+		in.Name, in.Description = cmp.Or(in.Name, in.DisplayName), cmp.Or(in.Description, in.DisplayDescription)
+	}
 	if in == nil || in.Name == nil && in.Description == nil && in.Metadata == nil {
 		return 0, nil, api.BadRequest("Invalid input for field/attribute volume. At least one of name, description and metadata must be given")
 	}

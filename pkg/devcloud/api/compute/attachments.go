@@ -73,7 +73,11 @@ func (s service) attach(r *api.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, map[string]any{"volumeAttachment": attachmentView(r, server, volume, a)}, nil
+	view := attachmentView(r, server, volume, a)
+	view["id"] = volume // this one answer kept it when the others got Cinder's ids
+	delete(view, "attachment_id")
+	delete(view, "bdm_uuid")
+	return http.StatusOK, map[string]any{"volumeAttachment": view}, nil
 }
 
 func (s service) detach(r *api.Request) (int, any, error) {

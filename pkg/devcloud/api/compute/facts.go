@@ -81,36 +81,3 @@ func (s service) zones(*api.Request) (int, any, error) {
 	}
 	return http.StatusOK, map[string]any{"availabilityZoneInfo": zones}, nil
 }
-
-// zoneDetails would name the cloud's machines: only admins may see them.
-func zoneDetails(*api.Request) (int, any, error) {
-	return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow os_compute_api:os-availability-zone:detail to be performed.")
-}
-
-func (s service) quotas(r *api.Request) (int, any, error) {
-	project := r.PathValue("project_id")
-	if project != r.Caller.ProjectID {
-		return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.")
-	}
-	quota := s.compute.Quota()
-	return http.StatusOK, map[string]any{"quota_set": map[string]any{
-		"id": project, "instances": quota.Instances, "cores": quota.Cores, "ram": quota.RAMMiB, "metadata_items": compute.MaxMetadata,
-		"key_pairs": 0, "server_groups": 0, "server_group_members": 0,
-	}}, nil
-}
-
-func (s service) limits(r *api.Request) (int, any, error) {
-	var used compute.Quota
-	_ = s.engine.View(func(tx *engine.Tx) error {
-		used = s.compute.Usage(tx, r.Caller.ProjectID)
-		return nil
-	})
-	quota := s.compute.Quota()
-	return http.StatusOK, map[string]any{"limits": map[string]any{
-		"rate": []any{},
-		"absolute": map[string]any{
-			"maxTotalInstances": quota.Instances, "maxTotalCores": quota.Cores, "maxTotalRAMSize": quota.RAMMiB,
-			"maxServerMeta": compute.MaxMetadata, "totalInstancesUsed": used.Instances, "totalCoresUsed": used.Cores, "totalRAMUsed": used.RAMMiB,
-		},
-	}}, nil
-}

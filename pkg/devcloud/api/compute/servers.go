@@ -2,6 +2,7 @@ package compute
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -73,7 +74,7 @@ func (s service) create(r *api.Request) (int, any, error) {
 	r.SetHeader("Location", r.Base+"/v2.1/servers/"+v.ID)
 	return http.StatusAccepted, map[string]any{"server": map[string]any{
 		"id": v.ID, "links": links(r, "servers", v.ID), "OS-DCF:diskConfig": "MANUAL",
-		"security_groups": groupNames(v), "adminPass": strings.ReplaceAll(r.ID[len(r.ID)-13:], "-", ""),
+		"security_groups": groupNames(v.SecurityGroups), "adminPass": strings.ReplaceAll(r.ID[len(r.ID)-13:], "-", ""),
 	}}, nil
 }
 
@@ -100,7 +101,14 @@ func parseNetworks(raw json.RawMessage) (nics []compute.NIC, none bool, err erro
 }
 
 func (s service) list(detailed bool) api.Handler {
+	kind := "index"
+	if detailed {
+		kind = "detail"
+	}
 	return func(r *api.Request) (int, any, error) {
+		if all := r.URL.Query().Get("all_tenants"); all != "" && all != "0" && !strings.EqualFold(all, "false") {
+			return api.AdminOnly("os_compute_api:servers:" + kind + ":get_all_tenants")(r)
+		}
 		match, err := parseFilter(r)
 		if err != nil {
 			return 0, nil, err
@@ -252,3 +260,36 @@ func (s service) editMetadata(r *api.Request, edit func(map[string]string) map[s
 	})
 	return v.Metadata, err
 }
+
+func (s service) metadataItem(r *api.Request) (int, any, error) {
+	v, err := s.get(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	key := r.PathValue("key")
+	value, ok := v.Metadata[key]
+	if !ok {
+		return 0, nil, noMetadataItem()
+	}
+	return http.StatusOK, map[string]any{"meta": map[string]string{key: value}}, nil
+}
+
+func (s service) deleteMetadata(r *api.Request) (int, any, error) {
+	key := r.PathValue("key")
+	err := s.engine.Update(func(tx *engine.Tx) error {
+		v, err := s.compute.Get(tx, r.Caller.ProjectID, r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if _, ok := v.Metadata[key]; !ok {
+			return noMetadataItem()
+		}
+		kept := maps.Clone(v.Metadata)
+		delete(kept, key)
+		_, err = s.compute.Update(tx, v.ProjectID, v.ID, compute.Change{Metadata: kept})
+		return err
+	})
+	return http.StatusNoContent, nil, err
+}
+
+func noMetadataItem() error { return engine.Refuse(engine.NotFound, "Metadata item was not found") }

@@ -15,12 +15,13 @@ import (
 
 func seconds(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func groupNames(v compute.Server) []any {
-	names := []any{}
-	for _, g := range v.SecurityGroups {
-		names = append(names, map[string]any{"name": g})
+// groupNames are the security groups as a list of references by name.
+func groupNames(names []string) []any {
+	list := []any{}
+	for _, name := range names {
+		list = append(list, map[string]any{"name": name})
 	}
-	return names
+	return list
 }
 
 // powerStates are the hypervisor's codes.
@@ -34,9 +35,12 @@ func (s service) detail(tx *engine.Tx, r *api.Request, v compute.Server) map[str
 		"created": seconds(v.Created), "updated": seconds(v.Updated),
 		"addresses": s.addressView(tx, v.ID), "accessIPv4": "", "accessIPv6": "", "links": links(r, "servers", v.ID),
 		"OS-DCF:diskConfig": "MANUAL", "OS-EXT-AZ:availability_zone": v.Zone, "config_drive": "", "key_name": orNull(v.KeyName),
-		"OS-SRV-USG:launched_at": nil, "OS-SRV-USG:terminated_at": nil, "security_groups": groupNames(v),
+		"OS-SRV-USG:launched_at": nil, "OS-SRV-USG:terminated_at": nil,
 		"OS-EXT-STS:task_state": orNull(v.Task), "OS-EXT-STS:vm_state": v.VMState(), "OS-EXT-STS:power_state": powerStates[v.Status],
 		"os-extended-volumes:volumes_attached": s.volumesView(tx, r, v.ID),
+	}
+	if groups := s.compute.SecurityGroups(tx, v.ID); len(groups) > 0 {
+		view["security_groups"] = groupNames(groups)
 	}
 	if !v.Launched.IsZero() {
 		view["OS-SRV-USG:launched_at"] = v.Launched.UTC().Format("2006-01-02T15:04:05.000000")

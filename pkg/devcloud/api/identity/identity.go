@@ -1,4 +1,5 @@
-// Package identity is Keystone's v3 API of the embedded cloud: version discovery, tokens and the catalog.
+// Package identity is Keystone's v3 API of the embedded cloud: version discovery, tokens, the catalog, and what users may
+// see of themselves.
 package identity
 
 import (
@@ -41,7 +42,12 @@ func New(core *api.Core, engine *identity.Service, opts Options) *api.Service {
 	r.Handle("DELETE /v3/auth/tokens", s.revoke)
 	r.Handle("GET /v3/auth/catalog", s.catalog)
 	r.Handle("GET /v3/auth/projects", s.projects)
+	r.Handle("GET /v3/users/{user}/projects", s.userProjects)
+	r.Handle("GET /v3/users/{user}/application_credentials", s.credentials)
+	r.Handle("POST /v3/users/{user}/application_credentials", s.createCredential)
 	r.Handle("GET /v3/users/{user}/application_credentials/{id}", s.credential)
+	r.Handle("GET /v3/users", adminOnly("identity:list_users"))
+	r.Handle("GET /v3/projects", adminOnly("identity:list_projects"))
 	return r
 }
 
@@ -253,26 +259,6 @@ func (s service) view(t identity.Token) any {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
-
-// credential shows one of the caller's own application credentials, without its secret.
-func (s service) credential(r *api.Request) (int, any, error) {
-	if r.PathValue("user") != r.Caller.UserID {
-		return 0, nil, api.Errorf(http.StatusForbidden, "You are not authorized to perform the requested action: identity:get_application_credential.")
-	}
-	c, ok := s.identity.Credential(r.PathValue("id"))
-	if !ok || c.UserID != r.Caller.UserID {
-		return 0, nil, api.Errorf(http.StatusNotFound, "Could not find Application Credential: %s.", r.PathValue("id"))
-	}
-	var expires any
-	if !c.Expires.IsZero() {
-		expires = c.Expires.UTC().Format("2006-01-02T15:04:05.000000")
-	}
-	return http.StatusOK, map[string]any{"application_credential": map[string]any{
-		"id": c.ID, "name": c.Name, "description": nil, "user_id": c.UserID, "project_id": c.ProjectID, "system": nil,
-		"expires_at": expires, "unrestricted": nil, "roles": s.roles(c.UserID),
-		"links": map[string]any{"self": r.Base + "/v3/application_credentials/" + c.ID},
-	}}, nil
-}
 
 // roles are those of a user.
 func (s service) roles(userID string) []any {

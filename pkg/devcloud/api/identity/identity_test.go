@@ -161,7 +161,11 @@ func TestWhatATokenIsAskedFor(t *testing.T) {
 		{"the end of an unknown one", "DELETE", "/v3/auth/tokens", token, "x", 404, "Could not find token"},
 		{"its catalog", "GET", "/v3/auth/catalog", token, "", 200, "http://cloud/volume/v3/p1"},
 		{"its user's projects", "GET", "/v3/auth/projects", token, "", 200, `"name":"one"`},
-		{"a route that is not here", "GET", "/v3/users", token, "", 404, "could not be found"},
+		{"all users", "GET", "/v3/users", token, "", 403, "identity:list_users"},
+		{"all projects", "GET", "/v3/projects", token, "", 403, "identity:list_projects"},
+		{"another user's projects", "GET", "/v3/users/somebody/projects", token, "", 403, "identity:list_user_projects"},
+		{"another user's credentials", "GET", "/v3/users/somebody/application_credentials", token, "", 403, "identity:list_application_credentials"},
+		{"a route that is not here", "GET", "/v3/groups", token, "", 404, "could not be found"},
 		{"a method that is not here", "PUT", "/v3/auth/tokens", token, "", 405, "PUT is not allowed"},
 		{"the versions", "GET", "/", "", "", 300, `"id":"v3.14"`},
 	} {

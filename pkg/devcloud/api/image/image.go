@@ -7,6 +7,14 @@ import (
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
+)
+
+// The checksums of no data.
+const (
+	nothingMD5    = "d41d8cd98f00b204e9800998ecf8427e"
+	nothingSHA512 = "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce" +
+		"47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"
 )
 
 // Image is one image.
@@ -21,6 +29,7 @@ func New(core *api.Core, images []Image) *api.Service {
 	r.Public("GET /{$}", versions)
 	r.Handle("GET /v2/images", s.list)
 	r.Handle("GET /v2/images/{id}", s.show)
+	r.Handle("DELETE /v2/images/{id}", s.delete)
 	return r
 }
 
@@ -33,8 +42,9 @@ func versions(r *api.Request) (int, any, error) {
 func view(i Image) map[string]any {
 	return map[string]any{
 		"id": i.ID, "name": i.Name, "status": "active", "visibility": "public", "protected": false, "os_hidden": false,
-		"owner": "", "container_format": "bare", "disk_format": "raw", "size": 0, "virtual_size": 0,
-		"min_disk": 0, "min_ram": 0, "checksum": nil, "tags": []string{},
+		"owner": network.CloudProject, "container_format": "bare", "disk_format": "raw", "size": 0, "virtual_size": 0,
+		"min_disk": 0, "min_ram": 0, "tags": []string{},
+		"checksum": nothingMD5, "os_hash_algo": "sha512", "os_hash_value": nothingSHA512,
 		"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
 		"self": "/v2/images/" + i.ID, "file": "/v2/images/" + i.ID + "/file", "schema": "/v2/schemas/image",
 	}
@@ -49,6 +59,14 @@ func (s service) list(r *api.Request) (int, any, error) {
 		}
 	}
 	return http.StatusOK, map[string]any{"images": views, "first": "/v2/images", "schema": "/v2/schemas/images"}, nil
+}
+
+// delete refuses: the images belong to the cloud.
+func (s service) delete(r *api.Request) (int, any, error) {
+	if _, _, err := s.show(r); err != nil {
+		return 0, nil, err
+	}
+	return 0, nil, engine.Refuse(engine.Forbidden, "You do not own this image")
 }
 
 func (s service) show(r *api.Request) (int, any, error) {

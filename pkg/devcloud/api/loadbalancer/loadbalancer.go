@@ -110,7 +110,7 @@ func decode(r *api.Request, member string, into any) error {
 }
 
 func (s *service) showQuota(r *api.Request) (int, any, error) {
-	if p := r.PathValue("project"); p != "" && p != r.Caller.ProjectID && !admin(r) {
+	if r.PathValue("project") != r.Caller.ProjectID && !admin(r) { // the defaults, which belong to no project, are for admins alone
 		return 0, nil, disallowed()
 	}
 	var q loadbalancer.Quota

@@ -26,6 +26,7 @@ func New(core *api.Core, e *engine.Engine, n *network.Service) *api.Service {
 	s.Handle("GET /v2.0/extensions", listExtensions)
 	s.Handle("GET /v2.0/extensions/{alias}", showExtension)
 	s.Handle("GET /v2.0/quotas/{project}", s.showQuota)
+	s.Handle("GET /v2.0/quotas/{project}/default", s.showQuota)
 	s.Handle("GET /v2.0/quotas/{project}/details.json", s.showUsage)
 	s.Handle("PUT /v2.0/quotas/{project}", s.setQuota)
 	serve(s, s.networks())

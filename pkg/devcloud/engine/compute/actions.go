@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -114,6 +115,19 @@ func (s *Service) Volumes(tx *engine.Tx, serverID string) []blockstorage.Volume 
 // Ports lists the ports of a server.
 func (s *Service) Ports(tx *engine.Tx, serverID string) []network.Port {
 	return s.network.PortsOfDevice(tx, serverID)
+}
+
+// SecurityGroups are the names of the groups that a server's ports have.
+func (s *Service) SecurityGroups(tx *engine.Tx, serverID string) []string {
+	var names []string
+	for _, p := range s.Ports(tx, serverID) {
+		for _, id := range p.SecurityGroups {
+			if g, err := s.network.Group(tx, id); err == nil && !slices.Contains(names, g.Name) {
+				names = append(names, g.Name)
+			}
+		}
+	}
+	return names
 }
 
 // AddPort plugs one more port into a server.

@@ -255,6 +255,11 @@ func (s *Service) User(id string) User {
 	return u
 }
 
+// CredentialsOf are the configured application credentials of a user.
+func (s *Service) CredentialsOf(userID string) []ApplicationCredential {
+	return slices.DeleteFunc(slices.Clone(s.opts.Credentials), func(c ApplicationCredential) bool { return c.UserID != userID })
+}
+
 // Project returns a configured project.
 func (s *Service) Project(id string) Project {
 	for _, p := range s.opts.Projects {
