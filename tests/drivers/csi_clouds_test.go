@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,12 @@ type project struct {
 	revoke func(t *testing.T)
 	// admin is the administrator's view of volumes: tests must free what only an operator can.
 	admin *gophercloud.ServiceClient
+	// rotate makes a new application credential in place of the one in a clouds.yaml and returns what deletes it; nil: this
+	// cloud's are those of its configuration.
+	rotate func(t *testing.T, file string) (remove func(*testing.T))
+	userID string
+	// logs are the files of the services' logs; empty: they do not log requests.
+	logs string
 	// violations are the moments that endangered data.
 	violations func(ctx context.Context) ([]string, error)
 }
@@ -187,8 +194,8 @@ func (p *project) deleteServer(t *testing.T, id string) {
 	})
 }
 
-// onDevcloud is a project on an embedded cloud that runs as long as the test.
-func onDevcloud(t *testing.T) *project {
+// onDevcloud is a project on an embedded cloud that runs as long as the test; more are further lines of its configuration.
+func onDevcloud(t *testing.T, more ...string) *project {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("loop devices need root")
@@ -208,7 +215,8 @@ flavors: [{id: "1", name: m1.tiny, vcpus: 1, ramMiB: 512, diskGiB: 1}]
 images: [{name: tiny}]
 quotas: {gigabytes: %d}
 networks: [{name: drivers, subnets: [{name: drivers, cidr: 127.84.0.0/24}]}]
-`, dir, quotaGiB))
+%s
+`, dir, quotaGiB, strings.Join(more, "\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,9 +342,12 @@ func onOpenStack(t *testing.T) *project {
 		networkID: own.NetworkID, imageID: own.ImageID, servers: [2]string{own.Servers[0].ID, own.Servers[1].ID},
 		revoke: func(t *testing.T) { endTokens(t, own) },
 		admin:  client,
+		userID: own.UserID,
+		logs:   filepath.Join(openstack.Dir(), "log", "*.log"),
 		fail:   failDriver, slow: slowDriver, count: countCalls, violations: violations(own.Servers),
 	}
 	p.look(t)
+	p.rotate = p.newCredential
 	return p
 }
 

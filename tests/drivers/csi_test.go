@@ -58,13 +58,17 @@ func testController(t *testing.T, p *project) {
 			t.Errorf("%s is tested, and the controller does not declare it", capability)
 			continue
 		}
-		t.Run(strings.ToLower(capability.String()), func(t *testing.T) {
-			for _, name := range slices.Sorted(maps.Keys(csiCases[capability])) {
-				t.Run(name, func(t *testing.T) {
-					t.Cleanup(func() { c.nothingLeft(t) })
-					csiCases[capability][name](t, c)
-				})
-			}
+		t.Run(strings.ToLower(capability.String()), func(t *testing.T) { c.prove(t, csiCases[capability]) })
+	}
+	t.Run("process", func(t *testing.T) { c.prove(t, processCases) })
+}
+
+// prove runs cases, one after another.
+func (c *controller) prove(t *testing.T, cases map[string]func(*testing.T, *controller)) {
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() { c.nothingLeft(t) })
+			cases[name](t, c)
 		})
 	}
 }
@@ -104,6 +108,8 @@ func (c *controller) start(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	c.ControllerClient = csi.NewControllerClient(conn)
 	eventually(t, settleTime, "the controller is ready", func() bool { return c.ready() == nil })
+	// Its requests are not those of the tests.
+	eventually(t, settleTime, "the cloud is checked", func() bool { return strings.Contains(c.process.log.String(), "Cloud preflight done") })
 }
 
 // ready asks the program's readiness.
