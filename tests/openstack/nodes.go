@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	neturl "net/url"
+	"os"
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
@@ -87,12 +89,25 @@ func startMetadata(ctx context.Context, node Node, netns string) error {
 	if err := stopMetadata(ctx, node.ID); err != nil {
 		return err
 	}
+	listening, word, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listening.Close() }()
 	name := metadataName(node.ID)
-	_, err := proc.Start(proc.Spec{
+	_, err = proc.Start(proc.Spec{
 		Args: []string{path("bin", "openstack"), "node", "metadata", node.ID, node.Project, node.Address, netns},
-		Env:  environment(name), EnvAlone: true, Dir: Dir(), Log: logFile(name), PIDFile: pidFile(name),
+		Env:  environment(name), EnvAlone: true, Dir: Dir(), Log: logFile("metadata-proxy"), PIDFile: pidFile(name), Files: []*os.File{word},
 	})
-	return err
+	_ = word.Close()
+	if err != nil {
+		return err
+	}
+	// It writes when it listens. If it dies, the pipe ends.
+	if n, _ := listening.Read(make([]byte, 1)); n == 0 {
+		return fmt.Errorf("it died; %s", tail(logFile("metadata-proxy")))
+	}
+	return nil
 }
 
 func stopMetadata(ctx context.Context, serverID string) error {
@@ -107,8 +122,8 @@ func stopMetadata(ctx context.Context, serverID string) error {
 }
 
 // ServeMetadata passes requests to 169.254.169.254 inside the network namespace on to Nova, with the headers by which
-// Neutron's agent would tell who asks. It returns when ctx ends.
-func ServeMetadata(ctx context.Context, node Node, netns string) error {
+// Neutron's agent would tell who asks. It writes to ready when it listens, and returns when ctx ends.
+func ServeMetadata(ctx context.Context, node Node, netns string, ready io.WriteCloser) error {
 	proxy, err := metadataProxy(node)
 	if err != nil {
 		return err
@@ -117,6 +132,10 @@ func ServeMetadata(ctx context.Context, node Node, netns string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := ready.Write([]byte{1}); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	_ = ready.Close()
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ func nodeCommand() *cobra.Command {
 			Args:  cobra.ExactArgs(4),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				node := openstack.Node{ID: args[0], Project: args[1], Address: args[2]}
-				return openstack.ServeMetadata(cmd.Context(), node, args[3])
+				return openstack.ServeMetadata(cmd.Context(), node, args[3], os.NewFile(3, "ready"))
 			},
 		},
 	)
