@@ -3,6 +3,7 @@ package openstack
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,7 @@ func workersUp(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	all := append(compute, storage...)
-	for _, w := range all {
+	for _, w := range slices.Concat(compute, storage) {
 		info, err := os.Stat(pidFile(w.unit))
 		if err != nil || !w.works(info.ModTime()) {
 			return false
