@@ -55,6 +55,9 @@ func (s service) create(r *api.Request) (int, any, error) {
 		FlavorID: in.Flavor[strings.LastIndex(in.Flavor, "/")+1:], ImageID: in.Image[strings.LastIndex(in.Image, "/")+1:],
 		Zone: in.Zone, KeyName: in.KeyName, Metadata: in.Metadata, Tags: in.Tags,
 	}
+	if !r.Version.AtLeast(2, 19) {
+		spec.Description = &in.Name // there were no descriptions to ask for
+	}
 	for _, g := range in.SecurityGroups {
 		spec.SecurityGroups = append(spec.SecurityGroups, g.Name)
 	}

@@ -29,9 +29,12 @@ func (s *Service) monitorOf(tx *engine.Tx, p Pool) (Monitor, bool) {
 	return Monitor{}, false
 }
 
+// unset is the delay of a monitor that has none yet. None at all (0) is one: the balancer chooses.
+const unset = -1
+
 // CreateMonitor gives a pool its health monitor.
 func (s *Service) CreateMonitor(tx *engine.Tx, project string, spec MonitorSpec) (Monitor, error) {
-	if _, err := monitorFrom(Monitor{}, spec); err != nil {
+	if _, err := monitorFrom(Monitor{Delay: unset}, spec); err != nil {
 		return Monitor{}, err
 	}
 	p, err := s.claimPool(tx, project, spec.PoolID.Or("", ""))
@@ -50,7 +53,7 @@ func (s *Service) putMonitor(tx *engine.Tx, p Pool, spec MonitorSpec) (Monitor, 
 	if err != nil {
 		return Monitor{}, err
 	}
-	m, err := monitorFrom(Monitor{Common: s.born(lb, spec.CommonSpec, text{}), PoolID: p.ID, MaxRetriesDown: 3}, spec)
+	m, err := monitorFrom(Monitor{Common: s.born(lb, spec.CommonSpec, text{}), PoolID: p.ID, Delay: unset, MaxRetriesDown: 3}, spec)
 	if err != nil {
 		return Monitor{}, err
 	}
@@ -71,6 +74,9 @@ func monitorFrom(m Monitor, spec MonitorSpec) (Monitor, error) {
 	default:
 		return m, badInput("type", m.Type, "one of: "+strings.Join(monitorTypes, ", "))
 	}
+	if m.Delay == unset && spec.Delay.Value == nil {
+		return m, engine.Refuse(engine.Invalid, "Invalid input for field/attribute delay. Value: 'None'. Mandatory field missing.")
+	}
 	m.Delay = spec.Delay.Or(m.Delay, 0)
 	m.Timeout = spec.Timeout.Or(m.Timeout, 0)
 	m.MaxRetries = spec.MaxRetries.Or(m.MaxRetries, 0)
@@ -79,8 +85,8 @@ func monitorFrom(m Monitor, spec MonitorSpec) (Monitor, error) {
 		m.MaxRetriesDown = 3
 	}
 	switch {
-	case m.Delay < 1:
-		return m, badInput("delay", m.Delay, "greater or equal to 1")
+	case m.Delay < 0:
+		return m, badInput("delay", m.Delay, "greater or equal to 0")
 	case m.Timeout < 1:
 		return m, badInput("timeout", m.Timeout, "greater or equal to 1")
 	case m.MaxRetries < 1 || m.MaxRetries > 10:

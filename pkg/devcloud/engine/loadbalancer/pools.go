@@ -40,7 +40,7 @@ func (s *Service) CreatePool(tx *engine.Tx, project string, spec PoolSpec) (Pool
 		return Pool{}, err
 	}
 	if listener.DefaultPoolID != "" {
-		return Pool{}, engine.Refuse(engine.Conflict, "Listener %s already has a default pool", listenerID)
+		return Pool{}, engine.Refuse(engine.Conflict, "This listener already has a default pool")
 	}
 	p, err := s.putPool(tx, lb, spec)
 	if err != nil {
