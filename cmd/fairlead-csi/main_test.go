@@ -212,6 +212,11 @@ func startController(t *testing.T, w witness.Witness) csi.ControllerClient {
 	cloudsYAML(t, file, w.URL, "kubernetes")
 	p := start(t, "controller", "--cluster-id=c1", "--cloud-config="+file)
 	eventually(t, "ready", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	// Its requests are not those of the tests.
+	eventually(t, "the cloud checked", func() bool {
+		_, body := p.get("/metrics")
+		return strings.Contains(body, `fairlead_cloud_preflight_findings{check="block-storage",level="ok"} 1`)
+	})
 	return csi.NewControllerClient(p.conn)
 }
 

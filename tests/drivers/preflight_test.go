@@ -17,7 +17,9 @@ import (
 	gopher "github.com/gophercloud/gophercloud/v2/openstack"
 	blockquota "github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/quotasets"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/endpoints"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projectendpoints"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
 	lbquota "github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/quotas"
 	netquota "github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
 
@@ -233,7 +235,9 @@ func TestPreflightOnOpenStack(t *testing.T) {
 		{3 * day, row{"credentials-expiry", "error", "in 2 days"}},
 	} {
 		t.Run(fmt.Sprintf("a credential for %d days more", tt.left/day), func(t *testing.T) {
-			fly(t, expiring(t, own, tt.left), "expiring").expect(t, tt.want)
+			end := time.Now().Add(tt.left)
+			until := applicationcredentials.CreateOpts{Name: fmt.Sprint("until ", end), ExpiresAt: &end}
+			fly(t, credential(t, own, until), "other").expect(t, tt.want)
 		})
 	}
 	t.Run("quotas of nothing", func(t *testing.T) {
@@ -242,32 +246,80 @@ func TestPreflightOnOpenStack(t *testing.T) {
 			row{"quota-volumes", "error", "volumes: the limit is 0"}, row{"quota-gigabytes", "error", "the limit is 0"},
 			row{"quota-load-balancers", "error", "load balancers: the limit is 0"}, row{"quota-floating-ips", "error", "floating IPs: the limit is 0"})
 	})
-	// The last: with its role the user loses its application credentials.
+	t.Run("no load balancers in the catalog", func(t *testing.T) {
+		hideService(t, own, "load-balancer")
+		fly(t, own.CloudsFile, own.Name).expect(t, row{"load-balancer", "error", "the catalog has no load-balancer service"})
+	})
 	t.Run("no load-balancer_member", func(t *testing.T) {
-		takeRole(t, own, "load-balancer_member")
-		fly(t, own.CloudsFile, own.Name+"-password").expect(t, row{"load-balancer", "error", "role load-balancer_member"})
+		member := applicationcredentials.CreateOpts{Name: "member", Roles: []applicationcredentials.Role{{Name: "member"}, {Name: "reader"}}}
+		fly(t, credential(t, own, member), "other").expect(t, row{"load-balancer", "error", "role load-balancer_member"})
+	})
+	t.Run("a reader", func(t *testing.T) {
+		reader := applicationcredentials.CreateOpts{Name: "reader", Roles: []applicationcredentials.Role{{Name: "reader"}}}
+		fly(t, credential(t, own, reader), "other").expect(t, row{"roles", "warning", "the roles are reader"}, row{"load-balancer", "error", "role load-balancer_member"})
+	})
+	t.Run("an unrestricted credential", func(t *testing.T) {
+		free := applicationcredentials.CreateOpts{Name: "unrestricted", Unrestricted: true}
+		fly(t, credential(t, own, free), "other").expect(t, row{"credentials", "info", "--unrestricted"})
 	})
 }
 
-// expiring makes an application credential that ends, and a clouds.yaml for it.
-func expiring(t *testing.T, own *tenant.Tenant, left time.Duration) (clouds string) {
+// credential makes another application credential of the tenant's user, and a clouds.yaml for it with the entry "other".
+func credential(t *testing.T, own *tenant.Tenant, opts applicationcredentials.CreateOpts) (clouds string) {
 	t.Helper()
 	client, err := gopher.NewIdentityV3(login(t, own.CloudsFile, own.Name+"-password"), gophercloud.EndpointOpts{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(left)
-	made, err := applicationcredentials.Create(t.Context(), client, own.UserID, applicationcredentials.CreateOpts{Name: fmt.Sprint("until ", end), ExpiresAt: &end}).Extract()
+	made, err := applicationcredentials.Create(t.Context(), client, own.UserID, opts).Extract()
 	if err != nil {
 		t.Fatal(err)
 	}
 	clouds = filepath.Join(t.TempDir(), "clouds.yaml")
-	text := fmt.Sprintf("clouds: {expiring: {auth: {auth_url: %q, application_credential_id: %q, application_credential_secret: %q}, region_name: RegionOne}}\n",
+	text := fmt.Sprintf("clouds: {other: {auth: {auth_url: %q, application_credential_id: %q, application_credential_secret: %q}, region_name: RegionOne}}\n",
 		own.Admin.IdentityEndpoint, made.ID, made.Secret)
 	if err := os.WriteFile(clouds, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return clouds
+}
+
+// hideService leaves a service out of the tenant's catalog, for the test: of the endpoints that a project is given, it sees
+// no others.
+func hideService(t *testing.T, own *tenant.Tenant, kind string) {
+	t.Helper()
+	identity, err := gopher.NewIdentityV3(own.Admin, gophercloud.EndpointOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := services.List(identity, services.ListOpts{ServiceType: kind}).AllPages(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, err := services.ExtractServices(pages)
+	if err != nil || len(hidden) != 1 {
+		t.Fatalf("services %v, %v", hidden, err)
+	}
+	if pages, err = endpoints.List(identity, nil).AllPages(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := endpoints.ExtractEndpoints(pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.ServiceID == hidden[0].ID {
+			continue
+		}
+		if err := projectendpoints.Create(t.Context(), identity, own.ProjectID, e.ID).Err; err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := projectendpoints.Delete(cleanup(t), identity, own.ProjectID, e.ID).Err; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // noQuotas sets the tenant's quotas to nothing, as the administrator, for the test.
@@ -298,27 +350,6 @@ func noQuotas(t *testing.T, own *tenant.Tenant) {
 		}
 	})
 	if err := set(0); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// takeRole takes a role from the tenant's user.
-func takeRole(t *testing.T, own *tenant.Tenant, name string) {
-	t.Helper()
-	identity, err := gopher.NewIdentityV3(own.Admin, gophercloud.EndpointOpts{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := roles.List(identity, roles.ListOpts{Name: name}).AllPages(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := roles.ExtractRoles(pages)
-	if err != nil || len(found) != 1 {
-		t.Fatalf("role %s: %v, %v", name, found, err)
-	}
-	err = roles.Unassign(t.Context(), identity, found[0].ID, roles.UnassignOpts{UserID: own.UserID, ProjectID: own.ProjectID}).ExtractErr()
-	if err != nil {
 		t.Fatal(err)
 	}
 }
