@@ -113,12 +113,8 @@ func writeConfiguration(shared map[string]string) (values, error) {
 			return values{}, err
 		}
 	}
-	clouds, err := render(v, "clouds.yaml", "clouds.yaml")
-	if err != nil {
-		return values{}, err
-	}
 	return v, errors.Join(
-		writeFile(CloudsFile(), clouds),
+		writeClouds(v),
 		writeFile(etc("rabbitmq", "enabled_plugins"), []byte("[].\n")),
 		writeCertificates(etc("octavia")),
 		writePython(),

@@ -47,7 +47,7 @@ func down(ctx context.Context) error {
 		return err
 	}
 	if err := disk.Cleanup(ctx, Dir()); err != nil {
-		return err
+		return fmt.Errorf("%w; end what uses them (is there a lab on this OpenStack? `lab down`) and call down again", err)
 	}
 	if err := removeAddress(); err != nil {
 		return err
@@ -65,8 +65,10 @@ func down(ctx context.Context) error {
 	return nil
 }
 
-// killMarked kills at once, and again those that were being forked meanwhile.
+// killMarked kills at once, and again what was being forked or showed no environment because it just became another
+// program, until nothing was seen twice.
 func killMarked(ctx context.Context, mark string) error {
+	quiet := 0
 	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
 		marked, err := proc.Marked(mark)
 		if err != nil {
@@ -76,7 +78,10 @@ func killMarked(ctx context.Context, mark string) error {
 		for _, id := range marked {
 			errs = append(errs, id.Kill(ctx))
 		}
-		return len(marked) == 0, errors.Join(errs...)
+		if quiet++; len(marked) > 0 {
+			quiet = 0
+		}
+		return quiet == 2, errors.Join(errs...)
 	})
 }
 

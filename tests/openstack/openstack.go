@@ -47,7 +47,7 @@ func Up(ctx context.Context, opts Options) error {
 	}
 	if status.Complete() {
 		log.say("OpenStack is up already")
-		return nil
+		return errors.Join(copyProgram(opts.Program, path("bin", "openstack")), writePython()) // services take it when they start again
 	}
 	if !status.WasUp {
 		if err := down(ctx); err != nil {

@@ -29,6 +29,7 @@ func steps(v values) []unit {
 		{name: "workers", needs: append(computeNames(), "nova-conductor", "nova-scheduler", "nova", "cinder-scheduler", "cinder-volume", "cinder"), ready: workersUp},
 		{name: "cells", needs: []string{"workers"}, do: func(ctx context.Context) error { return run(ctx, "cells", manageNova("cell_v2", "discover_hosts")...) }},
 		{name: "seed", needs: []string{"cells", "glance", "neutron", "octavia"}, do: seedCloud},
+		{name: "project", needs: []string{"seed"}, do: func(ctx context.Context) error { return seedProject(ctx, v) }},
 	}
 }
 

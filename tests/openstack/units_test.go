@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/fairlead-io/fairlead/tests/lab/proc"
 )
 
@@ -151,9 +153,14 @@ func TestAServiceIsStartedAnewWithoutItsOldWorkers(t *testing.T) {
 	if err := runUnits(t.Context(), []unit{u}, false, quiet()); err != nil {
 		t.Fatal(err)
 	}
-	marked, err := proc.Marked(markVariable + "=" + u.name)
-	if err != nil || len(marked) != 2 {
-		t.Errorf("%d processes, want a master and a worker, %v", len(marked), err)
+	count := 0
+	err = wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		marked, err := proc.Marked(markVariable + "=" + u.name) // a process shows no environment while it becomes another program
+		count = len(marked)
+		return count == 2, err
+	})
+	if err != nil {
+		t.Errorf("%d processes, want a master and a worker: %v", count, err)
 	}
 	if err := killMarked(t.Context(), markVariable+"="+u.name); err != nil {
 		t.Fatal(err)
