@@ -20,7 +20,9 @@ func TestLimitsShrinkWithTheMicroversion(t *testing.T) {
 		{"2.57", "maxPersonality", 11},
 	} {
 		w := n.call(http.MethodGet, "/v2.1/limits", "", "OpenStack-API-Version", "compute "+tt.microversion)
-		var body struct{ Limits struct{ Absolute map[string]int } }
+		var body struct {
+			Limits struct{ Absolute map[string]int }
+		}
 		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 			t.Fatal(err)
 		}
