@@ -107,7 +107,10 @@ func (u unit) start(ctx context.Context) error {
 		Args: args, Env: append(environment(u.name), u.env...), EnvAlone: true,
 		Dir: Dir(), Log: logFile(u.name), PIDFile: pidFile(u.name),
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("%w; %s", err, tail(logFile(u.name)))
+	}
+	return nil
 }
 
 // without removes a file before a start that makes it again.

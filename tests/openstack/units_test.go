@@ -115,7 +115,7 @@ func TestAServiceThatDiesIsReportedWithItsLog(t *testing.T) {
 	u := script(t, "test-dies", "echo the disk is full; exit 1")
 	u.ready = func(context.Context) bool { return false }
 	err := runUnits(t.Context(), []unit{u}, false, quiet())
-	if err == nil || !strings.Contains(err.Error(), "test-dies: it died") || !strings.Contains(err.Error(), "the disk is full") {
+	if err == nil || !strings.HasPrefix(err.Error(), "test-dies: ") || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("got %v", err)
 	}
 }
