@@ -52,6 +52,12 @@ func startDevcloud(t *testing.T) *devcloud.Cloud {
 		{Name: "public", External: true, Subnets: []network.SubnetConfig{{Name: "public", CIDR: netip.MustParsePrefix("127.88.0.0/24")}}},
 		{Name: "demo", Subnets: []network.SubnetConfig{{Name: "demo", CIDR: netip.MustParsePrefix("127.87.0.0/24")}}},
 	}
+	return runDevcloud(t, config)
+}
+
+// runDevcloud runs a cloud until the test ends.
+func runDevcloud(t *testing.T, config devcloud.Config) *devcloud.Cloud {
+	t.Helper()
 	dev, err := devcloud.New(t.Context(), config, nil)
 	if err != nil {
 		t.Fatal(err)
