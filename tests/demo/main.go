@@ -79,16 +79,16 @@ func report(outcomes []scenario.Outcome, total time.Duration) {
 	fmt.Printf("\n%-57s %8s %12s %12s\n", "What happened", "seconds", "disk calls", "LB calls")
 	for _, o := range outcomes {
 		fmt.Printf("  %-55s %8.1f %12s %12s\n", o.Title, o.Took.Seconds(),
-			ofBudget(scenario.Total(o.Disks), o.Budget.Disks), ofBudget(scenario.Total(o.LoadBalancers), o.Budget.LoadBalancers))
+			ofBudget(o.Disks), ofBudget(o.LoadBalancers))
 	}
 	fmt.Printf("\nCalls are requests to the cloud's API, of the most that the design allows.\nAll in %.0f s.\n", total.Seconds())
 }
 
-func ofBudget(calls, budget int) string {
-	if calls == 0 && budget == 0 {
+func ofBudget(s scenario.Spent) string {
+	if s.Total() == 0 && s.Allowed == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%d of %d", calls, budget)
+	return fmt.Sprintf("%d of %d", s.Total(), s.Allowed)
 }
 
 func howToLook() {

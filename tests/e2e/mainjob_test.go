@@ -9,7 +9,9 @@ func TestTheMainJobWithinItsCallBudgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s: %s (%.1f s)\n  disk calls %v\n  load balancer calls %v", outcome.Title, outcome.Result, outcome.Took.Seconds(), outcome.Disks, outcome.LoadBalancers)
+		t.Logf("%s: %s (%.1f s)\n  disk calls, %d of %d: %v\n  load balancer calls, %d of %d: %v", outcome.Title, outcome.Result, outcome.Took.Seconds(),
+			outcome.Disks.Total(), outcome.Disks.Allowed, outcome.Disks.Counts,
+			outcome.LoadBalancers.Total(), outcome.LoadBalancers.Allowed, outcome.LoadBalancers.Counts)
 		if over := outcome.Exceeded(); over != "" {
 			t.Errorf("%s: %s", outcome.Title, over)
 		}

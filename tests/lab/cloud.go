@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/config"
 	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
 
@@ -88,6 +90,28 @@ func Cloud(ctx context.Context) (*gophercloud.ProviderClient, gophercloud.Endpoi
 		return nil, endpoint, fmt.Errorf("authenticate at %s: %w", auth.IdentityEndpoint, err)
 	}
 	return provider, endpoint, nil
+}
+
+// ServerIDs are the servers in the lab's project.
+func ServerIDs(ctx context.Context) ([]string, error) {
+	provider, endpoint, err := Cloud(ctx)
+	if err != nil {
+		return nil, err
+	}
+	compute, err := openstack.NewComputeV2(provider, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	page, err := servers.List(compute, nil).AllPages(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list servers: %w", err)
+	}
+	all, err := servers.ExtractServers(page)
+	var ids []string
+	for _, server := range all {
+		ids = append(ids, server.ID)
+	}
+	return ids, err
 }
 
 // none is the cloud of a control plane alone.

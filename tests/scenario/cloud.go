@@ -18,13 +18,12 @@ type cloud struct {
 	witness Witness
 	// balances: packets pass through its load balancers. Else psql asks the pod itself.
 	balances bool
-	// polls follow from the time that the cloud takes for each operation.
-	polls polls
+	looks    looks
 }
 
 var clouds = map[string]cloud{
-	lab.Devcloud:  {witness: devcloudWitness{Devcloud()}, balances: true, polls: polls{disk: 2, loadBalancer: 2}}, // 50 ms
-	lab.OpenStack: {witness: openstackWitness{}, polls: polls{disk: 3, loadBalancer: 20}},
+	lab.Devcloud:  {witness: devcloudWitness{Devcloud()}, balances: true, looks: looksAtOnce},
+	lab.OpenStack: {witness: openstackWitness{}, looks: looksWhileItWorks},
 }
 
 func (c *Cluster) cloud() cloud { return clouds[c.Cloud] }

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/tests/lab"
 	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/witness"
 )
@@ -16,7 +16,7 @@ import (
 // Witness tells what the cloud below the lab saw, and orders faults.
 type Witness interface {
 	// Watch begins to count requests; what it returns tells those since then.
-	Watch(ctx context.Context) (Calls, error)
+	Watch(ctx context.Context) (Watched, error)
 	// Violations are the moments that endangered data.
 	Violations(ctx context.Context) ([]string, error)
 	// DelayAttachment lets fairlead-csi wait that long for its next attachment, from the request to its end.
@@ -25,16 +25,34 @@ type Witness interface {
 	Heal(ctx context.Context) error
 }
 
-// Calls tells the requests so far of clients whose user agent begins with the prefix, tokens excluded.
-type Calls func(ctx context.Context, userAgent string) ([]api.Count, error)
+// Watched tells the requests so far to these services of clients whose user agent begins with the prefix.
+type Watched func(ctx context.Context, userAgent string, services ...string) (Requests, error)
+
+// Requests are those that differ in nothing but their query counted together.
+type Requests struct {
+	Counts []api.Count
+	// Span is the time between the first and the last; zero where the cloud does not tell it.
+	Span time.Duration
+}
+
+// Total is the number of requests.
+func (r Requests) Total() int {
+	n := 0
+	for _, c := range r.Counts {
+		n += c.Count
+	}
+	return n
+}
 
 // devcloudWitness asks the embedded cloud's admin endpoint.
 type devcloudWitness struct{ witness.Witness }
 
-func (w devcloudWitness) Watch(ctx context.Context) (Calls, error) {
+func (w devcloudWitness) Watch(ctx context.Context) (Watched, error) {
 	mark, err := w.Mark(ctx)
-	return func(ctx context.Context, userAgent string) ([]api.Count, error) {
-		return w.Calls(ctx, mark, userAgent)
+	return func(ctx context.Context, userAgent string, services ...string) (Requests, error) {
+		counts, err := w.Calls(ctx, mark, userAgent)
+		others := func(c api.Count) bool { return !slices.Contains(services, c.Service) }
+		return Requests{Counts: slices.DeleteFunc(counts, others)}, err
 	}, err
 }
 
@@ -57,41 +75,56 @@ func (w devcloudWitness) Violations(ctx context.Context) ([]string, error) {
 // openstackWitness reads the access logs of the real services and what Nova's driver saw.
 type openstackWitness struct{}
 
-func (openstackWitness) Watch(ctx context.Context) (Calls, error) {
+func (openstackWitness) Watch(ctx context.Context) (Watched, error) {
 	since, err := openstack.Mark(ctx)
-	return func(_ context.Context, userAgent string) ([]api.Count, error) {
+	return func(_ context.Context, userAgent string, services ...string) (Requests, error) {
 		calls, err := openstack.Calls(since, userAgent)
-		return count(calls), err
+		return requests(calls, services), err
 	}, err
 }
 
 // serviceTypes are the services in the catalog's words.
 var serviceTypes = map[string]string{"nova": "compute", "cinder": "volume", "neutron": "network", "octavia": "load-balancer"}
 
-// count is all calls but Keystone's, those that differ in their query only together.
-func count(calls []openstack.Call) []api.Count {
-	var counts []api.Count
+// requests are the calls to these services, given in the order of time.
+func requests(calls []openstack.Call, services []string) Requests {
+	var r Requests
+	var first time.Time
 	for _, call := range calls {
-		if call.Service == "keystone" {
+		kind := api.Call{Service: serviceTypes[call.Service], Method: call.Method, Route: call.Path, UserAgent: call.Agent, Status: call.Status}
+		if !slices.Contains(services, kind.Service) {
 			continue
 		}
-		kind := api.Call{Service: cmp.Or(serviceTypes[call.Service], call.Service), Method: call.Method, Route: call.Path, UserAgent: call.Agent, Status: call.Status}
-		i := slices.IndexFunc(counts, func(c api.Count) bool { return c.Call == kind })
-		if i < 0 {
-			i, counts = len(counts), append(counts, api.Count{Call: kind})
+		if first.IsZero() {
+			first = call.Time
 		}
-		counts[i].Count++
+		r.Span = call.Time.Sub(first)
+		i := slices.IndexFunc(r.Counts, func(c api.Count) bool { return c.Call == kind })
+		if i < 0 {
+			i, r.Counts = len(r.Counts), append(r.Counts, api.Count{Call: kind})
+		}
+		r.Counts[i].Count++
 	}
-	return counts
+	return r
 }
 
-func (openstackWitness) Violations(context.Context) ([]string, error) {
+// Violations are those at the lab's own servers: other tests may use the cloud too.
+func (openstackWitness) Violations(ctx context.Context) ([]string, error) {
 	all, err := openstack.Violations()
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	servers, err := lab.ServerIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var texts []string
 	for _, v := range all {
-		texts = append(texts, fmt.Sprintf("%+v", v))
+		if slices.Contains(servers, v.Server) {
+			texts = append(texts, fmt.Sprintf("%+v", v))
+		}
 	}
-	return texts, err
+	return texts, nil
 }
 
 // DelayAttachment answers at once, as Nova does, and attaches late.

@@ -16,7 +16,7 @@ type Spec struct {
 	// Env is added to this process's environment, or is the whole environment if EnvAlone is set.
 	Env      []string
 	EnvAlone bool
-	Dir string
+	Dir      string
 	// Log is appended to by its standard output and error.
 	Log string
 	// PIDFile names it once it runs.
