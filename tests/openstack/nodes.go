@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/http/httputil"
 	neturl "net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
@@ -28,6 +30,8 @@ type Node struct {
 	Project  string            `json:"project"`
 	Address  string            `json:"address"` // the fixed address of its first port
 	Metadata map[string]string `json:"metadata"`
+	// NetNS is its network namespace once it was started.
+	NetNS string `json:"netns,omitempty"`
 }
 
 // StartNode lets the lab start the node, and serves Nova's metadata in it. Repeated, it starts what does not run.
@@ -50,7 +54,8 @@ func StartNode(ctx context.Context, node Node) error {
 	if err != nil {
 		return err
 	}
-	if err := startMetadata(ctx, node, started.NetNS); err != nil {
+	node.NetNS = started.NetNS
+	if err := startMetadata(ctx, node); err != nil {
 		return errors.Join(fmt.Errorf("metadata of server %s: %w", node.ID, err), StopNode(ctx, node.ID))
 	}
 	return nil
@@ -65,7 +70,10 @@ func StopNode(ctx context.Context, serverID string) error {
 	if err != nil {
 		return err
 	}
-	return lab.Stop(ctx, serverID)
+	if err := lab.Stop(ctx, serverID); err != nil {
+		return err
+	}
+	return os.RemoveAll(nodeFile(serverID))
 }
 
 // NodeRuns says whether the node's processes are there.
@@ -84,9 +92,47 @@ func labNodes() (*hypervisor.Command, error) {
 
 func metadataName(serverID string) string { return "metadata-" + serverID }
 
+// nodeFile remembers a node that was started, for healMetadata.
+func nodeFile(serverID string) string { return path("run", "node-"+serverID+".json") }
+
+// healMetadata serves the metadata again in nodes whose metadata process died.
+func healMetadata(ctx context.Context) error {
+	files, err := filepath.Glob(nodeFile("*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		var node Node
+		if err := json.Unmarshal(text, &node); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if _, err := proc.Read(pidFile(metadataName(node.ID))); err == nil {
+			continue
+		}
+		if _, err := os.Stat(node.NetNS); err != nil { // the node is off, or the lab is gone
+			continue
+		}
+		if err := startMetadata(ctx, node); err != nil {
+			return fmt.Errorf("metadata of server %s: %w", node.ID, err)
+		}
+	}
+	return nil
+}
+
 // startMetadata starts the process that serves the metadata, in the place of one that may serve a dead namespace.
-func startMetadata(ctx context.Context, node Node, netns string) error {
+func startMetadata(ctx context.Context, node Node) error {
 	if err := stopMetadata(ctx, node.ID); err != nil {
+		return err
+	}
+	text, err := json.Marshal(node)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(nodeFile(node.ID), text); err != nil {
 		return err
 	}
 	listening, word, err := os.Pipe()
@@ -96,7 +142,7 @@ func startMetadata(ctx context.Context, node Node, netns string) error {
 	defer func() { _ = listening.Close() }()
 	name := metadataName(node.ID)
 	_, err = proc.Start(proc.Spec{
-		Args: []string{path("bin", "openstack"), "node", "metadata", node.ID, node.Project, node.Address, netns},
+		Args: []string{path("bin", "openstack"), "node", "metadata", node.ID, node.Project, node.Address, node.NetNS},
 		Env:  environment(name), EnvAlone: true, Dir: Dir(), Log: logFile("metadata-proxy"), PIDFile: pidFile(name), Files: []*os.File{word},
 	})
 	_ = word.Close()

@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,5 +17,19 @@ func TestNovaBelievesWhoAsksForMetadata(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestMetadataOfANodeThatIsOffIsLeftAlone(t *testing.T) {
+	t.Setenv(DirVariable, t.TempDir())
+	node := []byte(`{"id": "8da1f1aa", "project": "lab", "address": "10.200.0.11", "netns": "/run/netns/fairlead-none"}`)
+	if err := writeFile(nodeFile("8da1f1aa"), node); err != nil {
+		t.Fatal(err)
+	}
+	if err := healMetadata(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(pidFile(metadataName("8da1f1aa"))); !os.IsNotExist(err) {
+		t.Errorf("a process was started: %v", err)
 	}
 }

@@ -47,7 +47,8 @@ func Up(ctx context.Context, opts Options) error {
 	}
 	if status.Complete() {
 		log.say("OpenStack is up already")
-		return errors.Join(copyProgram(opts.Program, path("bin", "openstack")), writePython()) // services take it when they start again
+		// Services take a new program or driver when they start again.
+		return errors.Join(copyProgram(opts.Program, path("bin", "openstack")), writePython(), healMetadata(ctx))
 	}
 	if !status.WasUp {
 		if err := down(ctx); err != nil {
@@ -60,6 +61,9 @@ func Up(ctx context.Context, opts Options) error {
 	}
 	if err := runUnits(ctx, units(v), !status.WasUp, log); err != nil {
 		return fmt.Errorf("%w; the logs are in %s, `openstack down` removes everything", err, path("log"))
+	}
+	if err := healMetadata(ctx); err != nil {
+		return err
 	}
 	log.done("OpenStack is up: export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=admin", CloudsFile())
 	return os.WriteFile(upFile(), nil, 0o644)

@@ -1,7 +1,8 @@
 """Nova's driver: servers are pretended (nova.virt.fake), their disks are real.
 
-An attached volume is a loop device of its own, shown under servers/<server>/disk/by-id only; the program bin/openstack
-does that. Servers and disks survive a restart of nova-compute.
+An attached volume is a loop device of its own, shown under servers/<server>/disk/by-id only. A server whose metadata says
+so is a node of the lab and has processes. The program bin/openstack does both. Servers and disks survive a restart of
+nova-compute.
 """
 import os
 
@@ -11,13 +12,11 @@ from oslo_concurrency import processutils
 
 from fairlead_openstack import STATE, faults, nova_nodes
 
-# Marks the stack's own processes; what a command leaves running is not one of them.
-MARK = 'FAIRLEAD_OPENSTACK'
-
 
 def _helper(*args, stdin=None):
     """Runs bin/openstack; a failure carries what it printed."""
-    env = {k: v for k, v in os.environ.items() if k != MARK}
+    # Not our environment, by which Down knows the stack's processes: a node of the lab is none.
+    env = {'PATH': os.environ['PATH'], 'HOME': '/root', 'FAIRLEAD_OPENSTACK_DIR': STATE}
     out, _ = processutils.execute(os.path.join(STATE, 'bin', 'openstack'), *args, process_input=stdin, env_variables=env)
     return out
 
