@@ -64,12 +64,22 @@ e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests
 	cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab
 
 .PHONY: e2e-openstack
-e2e-openstack: images ## The demo's steps and the disks' end-to-end tests on the real OpenStack (started if it is not up, and then removed)
+e2e-openstack: images ## The main job and the disks' end-to-end tests on the real OpenStack, which it leaves as it found it, up or not
 	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
 	@go test -c -o bin/e2e.test ./tests/e2e
 	@if bin/openstack status >/dev/null 2>&1; then stays=yes; fi; bin/openstack up; \
 	  (cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab -cloud openstack); \
 	  [ -n "$${stays:-}" ] || bin/openstack down
+
+.PHONY: openstack-up
+openstack-up: ## Install and start a real OpenStack from Debian's packages on this machine (2 minutes; 5 the first time)
+	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
+	@bin/openstack up
+
+.PHONY: openstack-down
+openstack-down: ## Stop OpenStack and remove everything but its packages
+	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
+	@bin/openstack down
 
 .PHONY: packages
 packages:
