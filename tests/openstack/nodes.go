@@ -157,14 +157,15 @@ func startMetadata(ctx context.Context, node Node) error {
 }
 
 func stopMetadata(ctx context.Context, serverID string) error {
-	id, err := proc.Read(pidFile(metadataName(serverID)))
-	if errors.Is(err, proc.ErrGone) {
-		return nil
+	file := pidFile(metadataName(serverID))
+	id, err := proc.Read(file)
+	if err == nil {
+		err = id.Kill(ctx)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, proc.ErrGone) {
 		return err
 	}
-	return id.Kill(ctx)
+	return os.RemoveAll(file)
 }
 
 // ServeMetadata passes requests to 169.254.169.254 inside the network namespace on to Nova, with the headers by which
