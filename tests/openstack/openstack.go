@@ -30,7 +30,7 @@ type Options struct {
 var errNotRoot = errors.New("the stack makes addresses, mounts and loop devices: run it as root")
 
 // Up starts the stack and returns when every service works. What runs already stays; what died is started again; a
-// stack that was never completed is removed and made anew. It installs Debian packages that are missing.
+// stack that was never completed, or was completed before the machine was rebooted, is removed and made anew. It installs Debian packages that are missing.
 func Up(ctx context.Context, opts Options) error {
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -66,8 +66,15 @@ func Up(ctx context.Context, opts Options) error {
 		return err
 	}
 	log.done("OpenStack is up: export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=admin", CloudsFile())
-	return os.WriteFile(upFile(), nil, 0o644)
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(upFile(), boot, 0o644)
 }
+
+// bootID tells this boot of the machine from others: attachments do not survive one.
+func bootID() ([]byte, error) { return os.ReadFile("/proc/sys/kernel/random/boot_id") }
 
 // prepare does what is repeated at every start: packages, address, directories, programs, configuration.
 func prepare(ctx context.Context, opts Options, log *progress) (values, error) {

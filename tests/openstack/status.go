@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 
 // Status says which services of the stack run.
 type Status struct {
-	// WasUp says that Up succeeded once on this state.
+	// WasUp says that Up succeeded once on this state, in this boot of the machine.
 	WasUp    bool
 	Services []ServiceStatus
 }
@@ -25,9 +26,12 @@ type ServiceStatus struct {
 // ReadStatus looks at the processes.
 func ReadStatus() (Status, error) {
 	var status Status
-	if _, err := os.Stat(upFile()); err == nil {
-		status.WasUp = true
+	boot, err := bootID()
+	if err != nil {
+		return Status{}, err
 	}
+	made, err := os.ReadFile(upFile())
+	status.WasUp = err == nil && bytes.Equal(made, boot)
 	for _, u := range append(backing(), services()...) {
 		_, err := proc.Read(pidFile(u.name))
 		if err != nil && !errors.Is(err, proc.ErrGone) {
