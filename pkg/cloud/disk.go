@@ -94,7 +94,7 @@ type Disks interface {
 	// operator can go on.
 	DeleteDisk(ctx context.Context, id string) error
 	// ExtendDisk asks for a larger size, attached or not. ErrExhausted over quota, ErrInvalid when not larger,
-	// ErrBusy while in transition, ErrNotFound when it is gone.
+	// ErrBusy while in transition, ErrConflict in an error state, ErrNotFound when it is gone.
 	ExtendDisk(ctx context.Context, id string, sizeGiB int64) error
 	// AttachDisk asks for the disk on the instance. The answer only means that the request was accepted: an attach
 	// that fails later rolls the disk silently back to DiskAvailable. ErrConflict when the disk is attached already

@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/cloud/cloudtest"
 	fairstack "github.com/fairlead-io/fairlead/pkg/cloud/openstack"
 	"github.com/fairlead-io/fairlead/pkg/devcloud"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
 )
@@ -124,9 +125,21 @@ func devcloudFixture(t *testing.T, dev *devcloud.Cloud, c *fairstack.Cloud) clou
 	return cloudtest.Fixture{
 		Cloud: c, Instances: twoServers(t, dev.URL, subnet.NetworkID), DiskType: "standard", MultiattachType: "shared", Zone: "nova",
 		OverQuotaGiB: 1001, SubnetID: subnet.ID, ExternalNetworkID: external[0].ID, Members: [2]string{"127.87.0.11", "127.87.0.12"},
+		Fail: func(t *testing.T, op cloudtest.Op) {
+			t.Helper()
+			if _, err := dev.Core.Faults.Add(api.Fault{Operation: operations[op], Count: 1}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		Pause:    func() { time.Sleep(5 * time.Millisecond) },
 		Requests: func() int { return requests(dev) },
 	}
+}
+
+// operations are the operations that devcloud can be told to give up.
+var operations = map[cloudtest.Op]string{
+	cloudtest.OpCreateDisk: "volume.create", cloudtest.OpExtendDisk: "volume.extend",
+	cloudtest.OpAttachDisk: "volume.attach", cloudtest.OpDetachDisk: "volume.detach",
 }
 
 // requests counts what devcloud received from us, tokens excluded.

@@ -52,8 +52,7 @@ type project struct {
 	fail func(t *testing.T, operation string)
 	// slow makes the next operation of a kind take that long.
 	slow func(t *testing.T, operation string, d time.Duration)
-	// count begins to count the requests of fairlead-csi, tokens excluded; what it returns lists those so far. nil: this
-	// cloud cannot.
+	// count begins to count the requests of fairlead-csi, Keystone's excluded; what it returns lists those so far.
 	count func(t *testing.T) func() []string
 	// revoke ends all tokens of the project's user, and none of its credentials.
 	revoke func(t *testing.T)

@@ -81,7 +81,7 @@ func createInTheNodesZone(t *testing.T, c *controller) {
 
 func createRepeated(t *testing.T, c *controller) {
 	var v *csi.Volume
-	c.within(t, "create", 2+2, func() error { v = c.create(t, c.request("repeated")); return nil })
+	c.awaits(t, "create", 2, func() error { v = c.create(t, c.request("repeated")); return nil })
 	for range 2 {
 		var again *csi.CreateVolumeResponse
 		c.within(t, "create again", 2, func() (err error) {
@@ -156,7 +156,7 @@ func createGivenUp(t *testing.T, c *controller) {
 
 func deleteRepeated(t *testing.T, c *controller) {
 	v := c.create(t, c.request("deleted"))
-	c.within(t, "delete", 2+3, func() error { return c.remove(t.Context(), v.GetVolumeId()) })
+	c.awaits(t, "delete", 2, func() error { return c.remove(t.Context(), v.GetVolumeId()) })
 	if now := c.status(t, v.GetVolumeId()); now != "gone" {
 		t.Errorf("deleted, and it is %s", now)
 	}

@@ -65,10 +65,10 @@ func publishTwoServers(t *testing.T, c *controller) {
 func publishRepeated(t *testing.T, c *controller) {
 	v := c.create(t, c.request("repeated"))
 	id, server := v.GetVolumeId(), c.servers[0]
-	c.within(t, "publish", 1+3, func() error { return c.publish(t.Context(), v, server) })
+	c.awaits(t, "publish", 1, func() error { return c.publish(t.Context(), v, server) })
 	c.within(t, "publish again", 2, func() error { return c.publish(t.Context(), v, server) })
 	c.on(t, id, server)
-	c.within(t, "unpublish", 1+3, func() error { return c.unpublish(t.Context(), id, server) })
+	c.awaits(t, "unpublish", 1, func() error { return c.unpublish(t.Context(), id, server) })
 	c.within(t, "unpublish again", 2, func() error { return c.unpublish(t.Context(), id, server) })
 	c.on(t, id)
 }

@@ -26,6 +26,8 @@ type Fixture struct {
 	// Members are two addresses in the subnet.
 	Members [2]string
 
+	// Fail makes the cloud give up the next operation of a kind that it has accepted; nil: those cases are skipped.
+	Fail func(t *testing.T, op Op)
 	// Pause lets time pass between two looks at the cloud; nil sleeps 20 ms.
 	Pause func()
 	// Timeout bounds every wait; 0 is 30 s.
@@ -37,7 +39,7 @@ type Fixture struct {
 // Run checks every sentence of package cloud's contract on the clouds that fixture makes, one for each part of it.
 func Run(t *testing.T, fixture func(t *testing.T) Fixture) {
 	for name, cases := range map[string]map[string]func(*testing.T, *suite){
-		"Disks": diskCases, "Instances": instanceCases, "Networks": networkCases, "LoadBalancers": loadBalancerCases,
+		"Disks": diskCases, "Failures": failureCases, "Instances": instanceCases, "Networks": networkCases, "LoadBalancers": loadBalancerCases,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &suite{Fixture: fixture(t), identity: "conformance-" + uuid.NewString()}

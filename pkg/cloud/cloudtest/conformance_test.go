@@ -32,6 +32,7 @@ func TestMemoryConforms(t *testing.T) {
 			Cloud: m, Instances: [2]string{"i1", "i2"}, DiskType: "standard", MultiattachType: "multiattach", Zone: "az2",
 			OverQuotaGiB: 1001, SubnetID: cloudtest.PrivateSubnetID, ExternalNetworkID: cloudtest.ExternalNetworkID,
 			Members: [2]string{"10.200.0.11", "10.200.0.12"},
+			Fail:    func(_ *testing.T, op cloudtest.Op) { m.FailWork(op, 1) },
 			Pause:   func() { clock.Step(time.Second) }, Requests: func() int { return m.Count() },
 		}
 	})

@@ -181,6 +181,8 @@ func (m *Memory) DeleteDisk(ctx context.Context, id string) error {
 func (m *Memory) ExtendDisk(ctx context.Context, id string, sizeGiB int64) error {
 	return m.onDisk(ctx, OpExtendDisk, id, func(d *cloud.Disk) error {
 		switch {
+		case d.State == cloud.DiskError:
+			return refuse(cloud.ErrConflict, "status is %s", d.RawState)
 		case !atRest(d):
 			return refuse(cloud.ErrBusy, "status is %s", d.RawState)
 		case sizeGiB <= d.SizeGiB:
