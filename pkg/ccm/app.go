@@ -108,6 +108,7 @@ func (a *App) flags() cliflag.NamedFlagSets {
 	fs.StringVar(&a.cloudName, "cloud", "", "The entry of --cloud-config to use. Default: $OS_CLOUD, or the only one.")
 	fs.StringVar(&a.clusterID, "cluster-id", "", "Identity of this cluster on everything made in the cloud. Default: the UID of the namespace kube-system.")
 	fs.StringVar(&a.class, "load-balancer-class", service.DefaultClass, "The loadBalancerClass of the Services to serve, beside those without a class.")
+	fs.StringVar(&a.defaults.Provider, "load-balancer-provider", "", "The cloud's provider of new load balancers: amphora, ovn, or another one's name. Default: the cloud's choice.")
 	fs.StringVar(&a.defaults.FloatingNetwork, "floating-network-id", "", "Id or name of the external network for public addresses. Default: the only one there is.")
 	fs.StringVar(&a.defaults.Network, "network-id", "", "Id or name of the network for load balancers' own addresses. Default: the nodes' subnet.")
 	fs.StringVar(&a.defaults.Subnet, "subnet-id", "", "Id or name of the subnet for load balancers' own addresses. Default: the nodes' subnet.")
@@ -244,6 +245,7 @@ func (a *App) serviceController(init app.ControllerInitContext, completed *confi
 			Cluster:  cluster,
 			Class:    a.class,
 			Defaults: a.defaults,
+			Metrics:  legacyregistry.Registerer(),
 		})
 		if err != nil {
 			return nil, false, err

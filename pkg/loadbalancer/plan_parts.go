@@ -97,11 +97,12 @@ func (p *planner) keepPools(have cloud.LoadBalancer, listeners map[string]cloud.
 
 func (p *planner) pool(want cloud.Pool, pools map[string]cloud.Pool) {
 	have, ok := pools[want.Name]
-	if !ok {
+	switch {
+	case !ok:
 		p.add(Step{Action: CreatePool, Key: want.Name, Pool: want})
-	} else if want.Algorithm != have.Algorithm || want.Persistence != have.Persistence {
+	case want.Algorithm != have.Algorithm || want.Persistence != have.Persistence:
 		p.add(Step{Action: UpdatePool, Key: want.Name, Pool: want})
-	} else if have.Provisioning == cloud.ProvisioningPending {
+	case have.Provisioning == cloud.ProvisioningPending:
 		p.finish("pool", Step{Action: UpdatePool, Key: want.Name, Pool: want})
 	}
 	if slices.Contains(p.stuck, "pool "+want.Name) {

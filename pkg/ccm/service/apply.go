@@ -234,16 +234,18 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// awaitPending waits for the balancers that somebody set to work: a predecessor of ours, or other hands.
-func (c *Controller) awaitPending(ctx context.Context, key string, r *serviceRecord) {
+// awaitPending waits for the balancers that somebody set to work: a predecessor of ours, or other hands. It reports false
+// when there is none.
+func (c *Controller) awaitPending(ctx context.Context, key string, r *serviceRecord) bool {
 	for _, lb := range r.observed.Balancers {
 		if lb.Provisioning == cloud.ProvisioningPending {
 			r.forgetObserved()
 			r.lastWrite = time.Now() // not ours, but no list from before it ends will do
 			c.await(ctx, key, r, lb.ID, "")
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // await has the key enqueued when the cloud is done with a balancer. kind is empty when it is not known what it does.
@@ -253,14 +255,27 @@ func (c *Controller) await(ctx context.Context, key string, r *serviceRecord, id
 	}
 	r.waiting = true
 	c.waiters.Go(func() {
+		var unfinished time.Time
 		lb, err := c.observer.Await(ctx, kind, id, func(lb cloud.LoadBalancer, err error) (bool, error) {
-			if err != nil || lb.Provisioning == cloud.ProvisioningDeleted {
+			switch {
+			case err != nil || lb.Provisioning == cloud.ProvisioningDeleted:
 				return true, cloud.ErrNotFound
+			case kind != kindCreate || len(loadbalancer.Unfinished(lb)) == 0:
+				return lb.Provisioning != cloud.ProvisioningPending, nil
+			case unfinished.IsZero():
+				unfinished = time.Now()
 			}
-			return lb.Provisioning != cloud.ProvisioningPending, nil
+			return time.Since(unfinished) >= loadbalancer.PartGrace, nil
 		})
+		if err == nil && kind == kindCreate {
+			lb = c.proof(ctx, lb)
+			c.learn(lb)
+		}
 		r.mu.Lock()
 		r.waiting = false
+		if r.unfinished.IsZero() {
+			r.unfinished = unfinished
+		}
 		good := r.arrived(id, lb, err, kind)
 		r.mu.Unlock()
 		switch {
@@ -292,8 +307,10 @@ func (r *serviceRecord) arrived(id string, lb cloud.LoadBalancer, err error, kin
 	}
 	for i := range r.observed.Balancers {
 		if have := &r.observed.Balancers[i]; have.ID == id {
-			have.Provisioning, have.VIP, have.VIPPortID = lb.Provisioning, lb.VIP, lb.VIPPortID
+			*have = loadbalancer.Overlay(*have, lb)
+			have.VIP, have.VIPPortID = cmp.Or(lb.VIP, have.VIP), cmp.Or(lb.VIPPortID, have.VIPPortID)
 		}
 	}
+	r.noteUnfinished()
 	return true
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -66,6 +67,8 @@ type Options struct {
 	// Class is the loadBalancerClass that is ours; Services without a class are ours too. Empty: DefaultClass.
 	Class    string
 	Defaults loadbalancer.Defaults
+	// Metrics takes the metrics; nil: none are kept.
+	Metrics prometheus.Registerer
 	// DriftPeriod is how often everything of a Service is read and mended; it is jittered. Default 10 min.
 	DriftPeriod time.Duration
 	// SweepPeriod is how often one list of the cluster's balancers is compared with what should be. Default 1 min.
@@ -85,6 +88,7 @@ type Controller struct {
 	networks    *observe.ListCache[cloud.Network]
 	subnets     *observe.ListCache[cloud.Subnet]
 	observer    *observe.Observer[cloud.LoadBalancer]
+	trees       *trees
 	waiters     sync.WaitGroup
 	started     time.Time
 
@@ -126,10 +130,14 @@ func New(opts Options) (*Controller, error) {
 		subnets: observe.NewListCache(func(ctx context.Context) ([]cloud.Subnet, error) {
 			return opts.Cloud.ListSubnets(ctx, "")
 		}, factsTTL, clock.RealClock{}),
-		observer: observe.New(observe.Options[cloud.LoadBalancer]{
-			Get: opts.Cloud.GetLoadBalancerState, List: list, ID: func(lb cloud.LoadBalancer) string { return lb.ID },
-		}),
 		records: map[string]*serviceRecord{},
+	}
+	c.observer = observe.New(observe.Options[cloud.LoadBalancer]{
+		Get: c.look, List: list, ID: func(lb cloud.LoadBalancer) string { return lb.ID },
+	})
+	var err error
+	if c.trees, err = newTrees(opts.Metrics); err != nil {
+		return nil, err
 	}
 	if err := c.watch(); err != nil {
 		return nil, err

@@ -259,7 +259,7 @@ func (w *world) exists(name string) bool {
 
 // calls are the calls since the last reset, without the polls for which the observer's own rule holds.
 func (w *world) calls() (steps, polls int) {
-	polls = w.cloud.Count(cloudtest.OpGetLoadBalancerState)
+	polls = w.cloud.Count(cloudtest.OpGetLoadBalancerState, cloudtest.OpGetLoadBalancerParts)
 	return w.cloud.Count() - polls, polls
 }
 

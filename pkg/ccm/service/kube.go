@@ -16,7 +16,7 @@ import (
 // finalizer keeps a Service until nothing of its load balancer is left. It is the library's.
 const finalizer = "service.kubernetes.io/load-balancer-cleanup"
 
-// Event reasons: the library's, and one of our own for what has no effect.
+// Event reasons: the library's, and our own for what has no effect and for a defect of the cloud.
 const (
 	reasonEnsuring    = "EnsuringLoadBalancer"
 	reasonEnsured     = "EnsuredLoadBalancer"
@@ -26,6 +26,7 @@ const (
 	reasonDeleted     = "DeletedLoadBalancer"
 	reasonUnavailable = "UnAvailableLoadBalancer"
 	reasonIgnored     = "SettingIgnored"
+	reasonUnfinished  = "LoadBalancerPartsUnfinished"
 )
 
 // What may stand for an address in report.

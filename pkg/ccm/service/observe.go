@@ -121,7 +121,8 @@ func (c *Controller) remember(ctx context.Context, r *serviceRecord, mine []clou
 	if len(mine) > 0 {
 		r.lastID = mine[len(mine)-1].ID
 	}
-	r.known, r.observed = true, loadbalancer.Observed{Balancers: mine, FloatingIPs: fips}
+	r.known, r.observed = true, loadbalancer.Observed{Balancers: mine, FloatingIPs: fips, Finished: r.observed.Finished}
+	r.noteUnfinished()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -95,10 +96,13 @@ func (c *Controller) ensure(ctx context.Context, key string, s *corev1.Service, 
 // advance plans and applies until the cloud has to be waited for or nothing is left to do.
 func (c *Controller) advance(ctx context.Context, key string, s *corev1.Service, r *serviceRecord, spec loadbalancer.Spec) (time.Duration, error) {
 	for {
-		steps, recheck, problem := loadbalancer.Plan(spec, r.observed)
+		steps, recheck, problem := c.plan(r, spec)
 		if recheck > 0 {
-			c.awaitPending(ctx, key, r)
-			return 0, nil
+			if c.awaitPending(ctx, key, r) {
+				return 0, nil
+			}
+			r.forgetObserved()
+			return recheck, nil
 		}
 		if len(steps) == 0 {
 			if problem != nil {
@@ -110,6 +114,7 @@ func (c *Controller) advance(ctx context.Context, key string, s *corev1.Service,
 			return 0, err
 		}
 		c.announce(s, r, steps)
+		c.tellUnfinished(ctx, s, r, steps)
 		waits, err := c.apply(ctx, key, r, steps)
 		switch {
 		case errors.Is(err, errStale):
@@ -300,6 +305,10 @@ func (c *Controller) failed(ctx context.Context, s *corev1.Service, r *serviceRe
 	if errors.Is(err, context.Canceled) || apierrors.IsConflict(err) {
 		return 0, err
 	}
+	var unfinished *loadbalancer.UnfinishedError
+	if errors.As(err, &unfinished) {
+		r.forgetObserved() // somebody may set it right
+	}
 	var invalid *loadbalancer.InvalidError
 	slow := errors.As(err, &invalid) || !isCloudAnswer(err)
 	text := err.Error() + advice(err)
@@ -331,6 +340,7 @@ func isCloudAnswer(err error) bool {
 
 // advice is what a user can do about a failure; empty where the error says it itself.
 func advice(err error) string {
+	var refused *cloud.Error
 	switch {
 	case errors.Is(err, cloud.ErrExhausted):
 		return ": delete what is no longer needed, or have the project's quota raised; it is tried again by itself"
@@ -338,6 +348,8 @@ func advice(err error) string {
 		return ": check the cloud credentials of fairlead-ccm, and that they have the role load-balancer_member"
 	case errors.Is(err, cloud.ErrUnavailable), errors.Is(err, cloud.ErrOutcomeUnknown):
 		return ": nothing to do; it is tried again by itself"
+	case errors.As(err, &refused) && refused.Status == http.StatusNotImplemented:
+		return ": the provider of load balancers lacks this: if it is ovn, start fairlead-ccm with --load-balancer-provider=ovn"
 	default:
 		return ""
 	}

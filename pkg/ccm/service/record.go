@@ -36,22 +36,27 @@ type memory struct {
 	unsure    time.Time // when the outcome of a creation was last unknown
 	lost      time.Time // when the outcome of any request was: it may take effect after it was looked for in vain
 
+	unfinished time.Time // since when parts are seen at work in an active balancer; zero: none are
+
 	announced bool // the event that work has begun is out
 	created   bool // that work is more than a change of members
 	finalized bool // the finalizer was set, and the informer does not show it yet
 	removed   bool // everything is gone and the finalizer with it
 	complaint string
+
+	toldUnfinished bool // the event that the cloud left parts unfinished is out
 }
 
 // forgetObserved makes the next round observe anew.
 func (r *serviceRecord) forgetObserved() {
-	r.known, r.observed, r.settled = false, loadbalancer.Observed{}, ""
+	r.known, r.observed, r.settled = false, loadbalancer.Observed{Finished: r.observed.Finished}, ""
 }
 
 // settle marks the Spec as fulfilled, and plans the next full look.
 func (r *serviceRecord) settle(hash string, mendAt time.Time) {
 	r.settled, r.mendAt = hash, mendAt
 	r.announced, r.created, r.complaint = false, false, ""
+	r.unfinished, r.toldUnfinished, r.observed.Finished = time.Time{}, false, nil
 }
 
 func (c *Controller) record(key string, uid types.UID) *serviceRecord {

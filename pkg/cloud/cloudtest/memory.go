@@ -132,6 +132,7 @@ type Memory struct {
 	balancers map[string]*cloud.LoadBalancer
 	// unfinished are the ids of the parts that were left pending: see MemoryOptions.UnfinishedTrees.
 	unfinished map[string]bool
+	stuck      map[string]bool // those that stay so: see LeaveUnfinished
 	fips       map[string]*cloud.FloatingIP
 	addresses  map[string]int // addresses given out so far, by subnet
 
@@ -177,7 +178,7 @@ func NewMemory(opts MemoryOptions) *Memory {
 		clock:     opts.Clock,
 		disks:     map[string]*cloud.Disk{},
 		instances: map[string]*cloud.Instance{},
-		balancers: map[string]*cloud.LoadBalancer{}, unfinished: map[string]bool{},
+		balancers: map[string]*cloud.LoadBalancer{}, unfinished: map[string]bool{}, stuck: map[string]bool{},
 		fips:      map[string]*cloud.FloatingIP{},
 		addresses: map[string]int{},
 	}

@@ -51,7 +51,7 @@ func setProvisioning(lb *cloud.LoadBalancer, s cloud.ProvisioningState, raw stri
 // keepUnfinished makes the parts pending again that the cloud left unfinished.
 func (m *Memory) keepUnfinished(lb *cloud.LoadBalancer) {
 	keep := func(id string, s *cloud.ProvisioningState) {
-		if m.unfinished[id] {
+		if m.unfinished[id] || m.stuck[id] {
 			*s = cloud.ProvisioningPending
 		}
 	}
@@ -326,6 +326,19 @@ func (m *Memory) PutLoadBalancer(lb cloud.LoadBalancer) {
 	defer m.mu.Unlock()
 	c := copyBalancer(&lb)
 	m.balancers[lb.ID] = &c
+}
+
+// LeaveUnfinished makes a part of a balancer pending whatever is written to it, or lets it go.
+func (m *Memory) LeaveUnfinished(id string, leave bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settle()
+	m.stuck[id] = leave
+	for _, lb := range m.balancers {
+		if lb.Provisioning == cloud.ProvisioningActive {
+			m.activate(lb.ID)
+		}
+	}
 }
 
 // DropLoadBalancer removes a balancer at once, as somebody else would; floating IPs stay, pointing nowhere.
