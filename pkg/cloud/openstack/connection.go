@@ -1,6 +1,6 @@
-// Package openstack connects to an OpenStack cloud: Keystone v3, Nova 2.60, Cinder 3.42, Neutron 2.0 and Octavia 2.0 or
-// later. It makes raw calls only; waiting and idempotency are others' work. Importing it registers the provider
-// "openstack".
+// Package openstack connects to an OpenStack cloud: Keystone v3, Nova, Cinder, Neutron and Octavia, in versions of which
+// docs/support-matrix.md says what they are for. It makes raw calls only; waiting and idempotency are others' work.
+// Importing it registers the provider "openstack".
 package openstack
 
 import (

@@ -170,10 +170,7 @@ func (c *Cloud) negotiate(ctx context.Context, name service, refused *gopherclou
 		"service", name, "wanted", refused.Microversion, "offered", offered.max, "chosen", chosen)
 	client := *current
 	client.Microversion = chosen
-	lowered := set.with(name, &client)
-	if !c.services.CompareAndSwap(set, lowered) { // the credentials changed meanwhile: the next refusal begins anew
-		return &client
-	}
+	c.services.CompareAndSwap(set, set.with(name, &client)) // if the credentials changed meanwhile, the next refusal begins anew
 	return &client
 }
 
