@@ -98,7 +98,8 @@ type Disks interface {
 	ExtendDisk(ctx context.Context, id string, sizeGiB int64) error
 	// AttachDisk asks for the disk on the instance. The answer only means that the request was accepted: an attach
 	// that fails later rolls the disk silently back to DiskAvailable. ErrConflict when the disk is attached already
-	// (here or elsewhere) or in transition, ErrNotFound when either is gone, ErrExhausted when the instance is full.
+	// (here or elsewhere) or in transition, ErrBusy when the instance is, ErrNotFound when either is gone, ErrExhausted
+	// when the instance is full.
 	AttachDisk(ctx context.Context, diskID, instanceID string) error
 	// DetachDisk asks for the disk to leave the instance. A detach that fails later rolls the disk silently back to
 	// DiskAttached. ErrNotFound when there is no such attachment, ErrBusy while the disk is in transition.

@@ -1,9 +1,12 @@
 package drivers
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/snapshots"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"google.golang.org/grpc/codes"
 )
@@ -27,6 +30,7 @@ var createCases = map[string]func(*testing.T, *controller){
 	"an attached volume is not deleted":                          deleteAttached,
 	"another's volume is not deleted":                            deleteForeign,
 	"a deletion that the cloud gives up is told, and can go on":  deleteGivenUp,
+	"a volume with snapshots is not deleted":                     deleteWithSnapshot,
 	"a volume that was deleted by hand is done with":             deletedByHand,
 	"a volume without a zone is in the cloud's, and says which":  createAnywhere,
 	"a lone zone is that of the node, if the class names no one": createInTheNodesZone,
@@ -222,6 +226,33 @@ func deleteGivenUp(t *testing.T, c *controller) {
 	mended = true
 	if err := c.remove(t.Context(), id); err != nil {
 		t.Error("delete what the operator has freed:", err)
+	}
+}
+
+func deleteWithSnapshot(t *testing.T, c *controller) {
+	v := c.create(t, c.request("pictured"))
+	id := v.GetVolumeId()
+	s, err := snapshots.Create(t.Context(), c.volumes, snapshots.CreateOpts{VolumeID: id, Name: "by hand"}).Extract()
+	if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+		t.Skip("this cloud has no snapshots")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := func() bool {
+		return gophercloud.ResponseCodeIs(snapshots.Delete(cleanup(t), c.volumes, s.ID).ExtractErr(), http.StatusNotFound)
+	}
+	t.Cleanup(func() { eventually(t, settleTime, "the snapshot is gone", gone) })
+	eventually(t, settleTime, "the snapshot is made", func() bool {
+		got, err := snapshots.Get(t.Context(), c.volumes, s.ID).Extract()
+		return err == nil && got.Status == "available"
+	})
+	c.within(t, "delete", 7, func() error {
+		refusedByCloud(t, "delete", c.remove(t.Context(), id), codes.FailedPrecondition, "snapshots")
+		return nil
+	})
+	if now := c.status(t, id); now != "available" {
+		t.Errorf("refused, and it is %s", now)
 	}
 }
 

@@ -99,8 +99,10 @@ func (d *Disks) pursue(ctx context.Context, op operation, first bool) (cloud.Dis
 		case (errors.Is(refused, cloud.ErrNotFound) || errors.Is(refused, cloud.ErrInvalid)) && !waited:
 			// The disk is there and as before: it is the other party that the cloud does not find, or the request itself.
 			return disk, refused
-		case sent == maxRequests, !waited && !pause(ctx, busyPause):
-			return cloud.Disk{}, refused
+		case sent == maxRequests, sent > 1 && !waited && errors.Is(refused, cloud.ErrConflict):
+			return disk, refused // and it is not the disk's state that conflicts
+		case !waited && !pause(ctx, busyPause):
+			return disk, refused
 		}
 	}
 }

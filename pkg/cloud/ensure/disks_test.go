@@ -404,6 +404,16 @@ func TestDeleted(t *testing.T) {
 			ok(t, d.Deleted(t.Context(), "d1"))
 		})
 	})
+	t.Run("that the cloud refuses for a reason of its own ends soon, with the reason", func(t *testing.T) {
+		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
+			m.PutDisk(disk(cloud.DiskAvailable))
+			m.FailNext(cloudtest.OpDeleteDisk, 9, cloudtest.Before, &cloud.Error{Kind: cloud.ErrConflict, Op: "delete disk", Object: "d1", Message: "it has snapshots"})
+			wantError(t, d.Deleted(t.Context(), "d1"), cloud.ErrConflict, "it has snapshots")
+			if n := m.Count(cloudtest.OpDeleteDisk); n != 2 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	})
 	t.Run("of an attached disk is refused, naming where", func(t *testing.T) {
 		inCloud(t, time.Second, func(t *testing.T, m *cloudtest.Memory, d *Disks) {
 			m.PutDisk(disk(cloud.DiskAttached, "i2"))

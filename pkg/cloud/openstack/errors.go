@@ -55,8 +55,8 @@ var exceptions = map[string]map[int]error{
 	// Cinder answers 404 for an unknown type.
 	opCreateDisk: {http.StatusNotFound: cloud.ErrInvalid},
 	// Nova answers 400 for a volume that is in use, attached here already, or in transition; 409 for an instance whose
-	// state forbids it; 403 when the instance has as many disks as it can have.
-	opAttachDisk: {http.StatusBadRequest: cloud.ErrConflict, http.StatusForbidden: cloud.ErrExhausted},
+	// state forbids it for now; 403 when the instance has as many disks as it can have.
+	opAttachDisk: {http.StatusBadRequest: cloud.ErrConflict, http.StatusConflict: cloud.ErrBusy, http.StatusForbidden: cloud.ErrExhausted},
 	// Nova answers 400 for a volume that is not in-use (it is on its way), 409 for an instance in transition.
 	opDetachDisk: {http.StatusBadRequest: cloud.ErrBusy, http.StatusConflict: cloud.ErrBusy},
 	// Neutron answers 404 for a network, subnet or port that it cannot find.

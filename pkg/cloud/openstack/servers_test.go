@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,5 +57,20 @@ func TestOnlyWhatCertainlyRunsNothingIsStopped(t *testing.T) {
 		if got := (server{Status: status}).instance("").State; got != want {
 			t.Errorf("%q is %s, want %s", status, got, want)
 		}
+	}
+}
+
+func TestAServerThatIsBusyIsWorthAnotherTry(t *testing.T) {
+	f := newFakeCloud(t)
+	path := "/compute/v2.1/servers/" + serverID + "/os-volume_attachments"
+	busy := answer(409, `{"conflictingRequest":{"code":409,"message":"Cannot 'attach_volume' instance while it is in task_state rebooting"}}`)
+	f.on("POST "+path, busy)
+	f.on("DELETE "+path+"/"+volumeID, busy)
+	c := connect(t, f)
+	if err := c.AttachDisk(t.Context(), volumeID, serverID); !errors.Is(err, cloud.ErrBusy) {
+		t.Errorf("attach: %v", err)
+	}
+	if err := c.DetachDisk(t.Context(), volumeID, serverID); !errors.Is(err, cloud.ErrBusy) {
+		t.Errorf("detach: %v", err)
 	}
 }
