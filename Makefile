@@ -66,8 +66,9 @@ e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests
 .PHONY: e2e-openstack
 e2e-openstack: images ## The main job and the disks' end-to-end tests on the real OpenStack, which it leaves as it found it, up or not
 	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
-	@go test -c -o bin/e2e.test ./tests/e2e
+	@go test -c -o bin/lab.test ./tests/lab && go test -c -o bin/e2e.test ./tests/e2e
 	@if bin/openstack status >/dev/null 2>&1; then stays=yes; fi; bin/openstack up; \
+	  (cd tests/lab && ../../bin/lab.test -test.v -test.run '^TestLab$$' -test.timeout 10m -lab -cloud openstack); \
 	  (cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab -cloud openstack); \
 	  [ -n "$${stays:-}" ] || bin/openstack down
 

@@ -183,7 +183,9 @@ func startAll(ctx context.Context, opts Options, steps *steps) error {
 		if err := cloud.start(bothCtx); err != nil {
 			return err
 		}
-		steps.done("the cloud (%s) answers", opts.Cloud)
+		if opts.Nodes > 0 {
+			steps.done("the cloud (%s) answers", opts.Cloud)
+		}
 		return nil
 	})
 	both.Go(func() error {
