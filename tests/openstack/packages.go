@@ -39,20 +39,20 @@ func sharedFiles(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var download []string
+	var wanted []string
 	for _, name := range sharedPackages {
 		library := "python3-" + name[:len(name)-len("-common")]
 		version, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", library).Output()
 		if err != nil {
 			return nil, fmt.Errorf("version of %s: %w", library, err)
 		}
-		download = append(download, name+"="+string(version))
+		wanted = append(wanted, name+"="+string(version))
 	}
-	sum := sha256.Sum256(fmt.Append(nil, download))
+	sum := sha256.Sum256(fmt.Append(nil, wanted))
 	dir := filepath.Join(cache, "openstack", hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(dir); err != nil {
-		if err := unpack(ctx, dir, download); err != nil {
-			return nil, fmt.Errorf("unpack %v: %w", download, err)
+		if err := unpack(ctx, dir, wanted); err != nil {
+			return nil, fmt.Errorf("unpack %v: %w", wanted, err)
 		}
 	}
 	files := map[string]string{}
@@ -72,10 +72,14 @@ func unpack(ctx context.Context, dir string, packages []string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	get := exec.CommandContext(ctx, "apt-get", append([]string{"-q", "-o", "APT::Sandbox::User=root", "download"}, packages...)...)
-	get.Dir = temp
-	if out, err := get.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get download: %w\n%s", err, out)
+	if err := download(ctx, temp, packages); err != nil {
+		// The lists may be missing, or older than the mirror: fetch them and try once more.
+		if out, update := exec.CommandContext(ctx, "apt-get", "-q", "update").CombinedOutput(); update != nil {
+			return fmt.Errorf("%w; apt-get update: %w\n%s", err, update, out)
+		}
+		if err := download(ctx, temp, packages); err != nil {
+			return err
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(temp, "*.deb"))
 	if err != nil {
@@ -87,4 +91,13 @@ func unpack(ctx context.Context, dir string, packages []string) error {
 		}
 	}
 	return os.Rename(filepath.Join(temp, "all"), dir)
+}
+
+func download(ctx context.Context, dir string, packages []string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q", "-o", "APT::Sandbox::User=root", "download"}, packages...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get download: %w\n%s", err, out)
+	}
+	return nil
 }
