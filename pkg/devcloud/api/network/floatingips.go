@@ -25,6 +25,9 @@ func (s *service) floatingIPs() resource[network.FloatingIP] {
 			if err := decode(r, "floatingip", &body); err != nil {
 				return network.FloatingIP{}, err
 			}
+			if body.FixedIP.IsValid() && body.PortID.Or("", "") == "" {
+				return network.FloatingIP{}, fixedWithoutPort()
+			}
 			var to *network.Association
 			if body.PortID.Set {
 				to = &network.Association{PortID: body.PortID.Or("", ""), FixedIP: body.FixedIP}
@@ -47,8 +50,8 @@ func (s *service) createFloatingIP(tx *engine.Tx, r *api.Request) (network.Float
 	if err := decode(r, "floatingip", &body); err != nil {
 		return network.FloatingIP{}, err
 	}
-	if body.Address.IsValid() && !admin(r) {
-		return network.FloatingIP{}, disallowed("create_floatingip", "floating_ip_address") // Neutron's default policy
+	if body.FixedIP.IsValid() && body.PortID.Or("", "") == "" {
+		return network.FloatingIP{}, fixedWithoutPort()
 	}
 	p, err := project(r, body.ProjectID, body.TenantID)
 	if err != nil {
@@ -63,6 +66,10 @@ func (s *service) createFloatingIP(tx *engine.Tx, r *api.Request) (network.Float
 	})
 }
 
+func fixedWithoutPort() error {
+	return engine.RefuseAs(engine.Invalid, "BadRequest", "Bad floatingip request: fixed_ip_address cannot be specified without a port_id.")
+}
+
 func (s *service) floatingIPView(tx *engine.Tx, f network.FloatingIP) collection.Item {
 	var details any
 	if p, err := s.network.Port(tx, f.PortID); err == nil {
@@ -74,6 +81,7 @@ func (s *service) floatingIPView(tx *engine.Tx, f network.FloatingIP) collection
 	item := standard(f.Standard, collection.Item{
 		"floating_ip_address": address(f.Address), "floating_network_id": f.NetworkID, "router_id": null(f.RouterID),
 		"port_id": null(f.PortID), "fixed_ip_address": address(f.FixedIP), "status": f.Status(), "port_details": details,
+		"dns_domain": "", "dns_name": "",
 	})
 	delete(item, "name") // a floating IP has none
 	return item

@@ -40,7 +40,9 @@ func (s *service) groups() resource[network.SecurityGroup] {
 func (s *service) groupView(tx *engine.Tx, g network.SecurityGroup) collection.Item {
 	rules := []collection.Item{}
 	for _, r := range s.network.RulesOf(tx, g.ID) {
-		rules = append(rules, ruleView(r))
+		rule := ruleView(r)
+		rule["tags"] = []string{} // only here
+		rules = append(rules, rule)
 	}
 	return standard(g.Standard, collection.Item{"stateful": true, "shared": false, "security_group_rules": rules})
 }
@@ -91,6 +93,7 @@ func ruleView(r network.Rule) collection.Item {
 		item["description"] = nil
 	}
 	delete(item, "name")
+	delete(item, "tags")
 	return item
 }
 

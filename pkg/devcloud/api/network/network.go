@@ -21,14 +21,16 @@ type service struct {
 func New(core *api.Core, e *engine.Engine, n *network.Service) *api.Service {
 	s := &service{api.NewService(core, api.Network), e, n}
 	s.Public("GET /{$}", versions)
-	s.Handle("GET /v2.0", resources)
 	s.Handle("GET /v2.0/{$}", resources)
 	s.Handle("GET /v2.0/extensions", listExtensions)
 	s.Handle("GET /v2.0/extensions/{alias}", showExtension)
 	s.Handle("GET /v2.0/quotas/{project}", s.showQuota)
-	s.Handle("GET /v2.0/quotas/{project}/default", s.showQuota)
+	s.Handle("GET /v2.0/quotas", func(*api.Request) (int, any, error) { return 0, nil, disallowed("get_quota") })
+	s.Handle("GET /v2.0/quotas/{project}/default", s.showDefaultQuota)
+	s.Handle("GET /v2.0/quotas/{project}/details", s.showUsage)
 	s.Handle("GET /v2.0/quotas/{project}/details.json", s.showUsage)
 	s.Handle("PUT /v2.0/quotas/{project}", s.setQuota)
+	s.Handle("DELETE /v2.0/quotas/{project}", s.resetQuota)
 	serve(s, s.networks())
 	serve(s, s.subnets())
 	serve(s, s.ports())
@@ -69,6 +71,7 @@ var extensions = []extension{
 	{"filter-validation", "Filter parameters validation"},
 	{"fip-port-details", "Floating IP Port Details Extension"},
 	{"net-mtu", "Network MTU"},
+	{"net-mtu-writable", "Network MTU (writable)"},
 	{"pagination", "Pagination support"},
 	{"port-security", "Port Security"},
 	{"project-id", "project_id field enabled"},
@@ -104,7 +107,10 @@ func listExtensions(*api.Request) (int, any, error) {
 func showExtension(r *api.Request) (int, any, error) {
 	i := slices.IndexFunc(extensions, func(e extension) bool { return e.alias == r.PathValue("alias") })
 	if i < 0 {
-		return 0, nil, &api.Error{Status: http.StatusNotFound, Type: "HTTPNotFound", Message: "Extension with alias " + r.PathValue("alias") + " does not exist"}
+		return http.StatusNotFound, map[string]any{
+			"code": "404 Not Found", "title": "Not Found",
+			"message": "The resource could not be found.<br /><br />\nExtension with alias " + r.PathValue("alias") + " does not exist\n\n",
+		}, nil
 	}
 	return http.StatusOK, map[string]any{"extension": extensions[i].view()}, nil
 }

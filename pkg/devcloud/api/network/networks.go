@@ -61,12 +61,6 @@ func (s *service) networks() resource[network.Network] {
 			if err := decode(r, "network", &body); err != nil {
 				return network.Network{}, err
 			}
-			if body.External && !admin(r) {
-				return network.Network{}, disallowed("create_network", "router:external")
-			}
-			if body.Shared && !admin(r) {
-				return network.Network{}, disallowed("create_network", "shared")
-			}
 			p, err := project(r, body.ProjectID, body.TenantID)
 			if err != nil {
 				return network.Network{}, err
@@ -79,12 +73,13 @@ func (s *service) networks() resource[network.Network] {
 		update: func(tx *engine.Tx, r *api.Request, id string) (network.Network, error) {
 			var body struct {
 				naming
-				Up *bool `json:"admin_state_up"`
+				Up  *bool `json:"admin_state_up"`
+				MTU *int  `json:"mtu"`
 			}
 			if err := decode(r, "network", &body); err != nil {
 				return network.Network{}, err
 			}
-			return s.network.UpdateNetwork(tx, id, body.change(), body.Up)
+			return s.network.UpdateNetwork(tx, id, network.NetworkChange{Naming: body.change(), Up: body.Up, MTU: body.MTU})
 		},
 	}
 }
@@ -98,7 +93,13 @@ func (s *service) networkView(tx *engine.Tx, n network.Network) collection.Item 
 		"admin_state_up": !n.Down, "mtu": n.MTU, "status": "ACTIVE", "subnets": subnets, "shared": n.Shared,
 		"router:external": n.External, "port_security_enabled": true,
 		"availability_zone_hints": []string{}, "availability_zones": []string{},
+		"ipv4_address_scope": nil, "ipv6_address_scope": nil, "l2_adjacency": true,
 	})
+}
+
+// forbiddenOn refuses a part of somebody else's network.
+func forbiddenOn(what string, r *api.Request) error {
+	return engine.RefuseAs(engine.Forbidden, "HTTPForbidden", "Tenant %s not allowed to create %s on this network", r.Caller.ProjectID, what)
 }
 
 func (s *service) subnets() resource[network.Subnet] {
@@ -108,7 +109,7 @@ func (s *service) subnets() resource[network.Subnet] {
 		std: func(sub network.Subnet) network.Standard { return sub.Standard },
 		shared: func(tx *engine.Tx, sub network.Subnet) bool {
 			n, err := s.network.Network(tx, sub.NetworkID)
-			return err == nil && (n.Shared || n.External)
+			return err == nil && n.Shared // a tenant knows the ids of an external network's subnets, no more
 		},
 		view: func(_ *engine.Tx, sub network.Subnet) collection.Item { return subnetView(sub) },
 		create: func(tx *engine.Tx, r *api.Request) (network.Subnet, error) {
@@ -179,11 +180,13 @@ func (s *service) createSubnet(tx *engine.Tx, r *api.Request) (network.Subnet, e
 	if err != nil {
 		return network.Subnet{}, err
 	}
-	if _, err := s.networks().owned(tx, r, body.NetworkID); err != nil {
+	if n, err := s.networks().seen(tx, r, body.NetworkID); err != nil {
 		return network.Subnet{}, err
+	} else if n.ProjectID != r.Caller.ProjectID && !admin(r) {
+		return network.Subnet{}, forbiddenOn("subnet", r)
 	}
 	if body.CIDR.IsValid() && body.IPVersion != version(body.CIDR.Addr()) {
-		return network.Subnet{}, api.BadRequest("Invalid input for operation: cidr %s does not match ip_version %d.", body.CIDR, body.IPVersion)
+		return network.Subnet{}, invalidInput("cidr '%s' does not match the ip_version '%d'.", body.CIDR, body.IPVersion)
 	}
 	spec := network.SubnetSpec{
 		ProjectID: p, NetworkID: body.NetworkID, Name: deref(body.Name, ""), Description: deref(body.Description, ""),

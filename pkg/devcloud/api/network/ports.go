@@ -27,6 +27,7 @@ func (s *service) ports() resource[network.Port] {
 				AddressPairs   *[]network.AddressPair `json:"allowed_address_pairs"`
 				Up             *bool                  `json:"admin_state_up"`
 				Secure         *bool                  `json:"port_security_enabled"`
+				FixedIPs       *[]fixedIP             `json:"fixed_ips"`
 			}
 			if err := decode(r, "port", &body); err != nil {
 				return network.Port{}, err
@@ -34,6 +35,7 @@ func (s *service) ports() resource[network.Port] {
 			return s.network.UpdatePort(tx, id, network.PortChange{
 				Naming: body.change(), DeviceID: body.DeviceID, DeviceOwner: body.DeviceOwner,
 				SecurityGroups: body.SecurityGroups, AddressPairs: body.AddressPairs, Up: body.Up, Secure: body.Secure,
+				FixedIPs: wanted(body.FixedIPs),
 			})
 		},
 	}
@@ -43,11 +45,8 @@ func (s *service) createPort(tx *engine.Tx, r *api.Request) (network.Port, error
 	var body struct {
 		naming
 		owner
-		NetworkID string `json:"network_id"`
-		FixedIPs  []struct {
-			SubnetID string     `json:"subnet_id"`
-			Address  netip.Addr `json:"ip_address"`
-		} `json:"fixed_ips"`
+		NetworkID      string                `json:"network_id"`
+		FixedIPs       *[]fixedIP            `json:"fixed_ips"`
 		MAC            string                `json:"mac_address"`
 		DeviceID       string                `json:"device_id"`
 		DeviceOwner    string                `json:"device_owner"`
@@ -68,23 +67,38 @@ func (s *service) createPort(tx *engine.Tx, r *api.Request) (network.Port, error
 		return network.Port{}, err
 	}
 	if n.ProjectID != p && !n.Shared && !admin(r) {
-		return network.Port{}, disallowed("create_port")
+		return network.Port{}, forbiddenOn("port", r)
 	}
-	if strings.HasPrefix(body.DeviceOwner, "network:") && !admin(r) {
-		return network.Port{}, disallowed("create_port:device_owner")
+	if body.Secure != nil && !*body.Secure && len(body.AddressPairs) > 0 {
+		return network.Port{}, engine.RefuseAs(engine.Conflict, "AddressPairAndPortSecurityRequired",
+			"Port Security must be enabled in order to have allowed address pairs on a port.")
 	}
 	spec := network.PortSpec{
 		ProjectID: p, NetworkID: body.NetworkID, Name: deref(body.Name, ""), Description: deref(body.Description, ""),
 		MAC: body.MAC, DeviceID: body.DeviceID, DeviceOwner: body.DeviceOwner, SecurityGroups: body.SecurityGroups,
 		AddressPairs: body.AddressPairs, Down: !deref(body.Up, true), Insecure: !deref(body.Secure, true),
 	}
-	if body.FixedIPs != nil {
-		spec.FixedIPs = []network.FixedIP{}
-	}
-	for _, ip := range body.FixedIPs {
-		spec.FixedIPs = append(spec.FixedIPs, network.FixedIP{SubnetID: ip.SubnetID, Address: ip.Address})
+	if ips := wanted(body.FixedIPs); ips != nil {
+		spec.FixedIPs = *ips
 	}
 	return s.network.CreatePort(tx, spec)
+}
+
+type fixedIP struct {
+	SubnetID string     `json:"subnet_id"`
+	Address  netip.Addr `json:"ip_address"`
+}
+
+// wanted are the addresses that a request names; nil: it names none.
+func wanted(given *[]fixedIP) *[]network.FixedIP {
+	if given == nil {
+		return nil
+	}
+	ips := []network.FixedIP{}
+	for _, ip := range *given {
+		ips = append(ips, network.FixedIP(ip))
+	}
+	return &ips
 }
 
 func portView(p network.Port) collection.Item {

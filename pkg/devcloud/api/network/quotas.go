@@ -13,10 +13,17 @@ import (
 func (s *service) showQuota(r *api.Request) (int, any, error) {
 	var q network.Quota
 	err := s.e.View(func(tx *engine.Tx) error {
-		q = s.network.Quota(tx)
+		q = s.network.Quota(tx, r.PathValue("project"))
 		return ownQuota(r)
 	})
 	return http.StatusOK, map[string]any{"quota": q}, err
+}
+
+func (s *service) showDefaultQuota(r *api.Request) (int, any, error) {
+	if err := ownQuota(r); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"quota": s.network.DefaultQuota()}, nil
 }
 
 func ownQuota(r *api.Request) error {
@@ -32,7 +39,7 @@ func (s *service) showUsage(r *api.Request) (int, any, error) {
 	}
 	var limit, used map[string]int
 	err := s.e.View(func(tx *engine.Tx) (err error) {
-		if limit, err = counts(s.network.Quota(tx)); err == nil {
+		if limit, err = counts(s.network.Quota(tx, r.PathValue("project"))); err == nil {
 			used, err = counts(s.network.Usage(tx, r.PathValue("project")))
 		}
 		return err
@@ -53,7 +60,7 @@ func counts(q network.Quota) (map[string]int, error) {
 	return m, json.Unmarshal(b, &m)
 }
 
-// setQuota changes the quota of all projects: there is one for each of them here. As in Neutron it takes an admin.
+// setQuota changes a project's quota until the process ends. As in Neutron it takes an admin.
 func (s *service) setQuota(r *api.Request) (int, any, error) {
 	if !admin(r) {
 		return 0, nil, disallowed("update_quota")
@@ -63,12 +70,25 @@ func (s *service) setQuota(r *api.Request) (int, any, error) {
 	}
 	var q network.Quota
 	err := s.e.Update(func(tx *engine.Tx) error {
-		q = s.network.Quota(tx)
+		q = s.network.Quota(tx, r.PathValue("project"))
 		if err := decode(r, "quota", &q); err != nil {
 			return err
 		}
-		s.network.SetQuota(tx, q)
+		s.network.SetQuota(tx, r.PathValue("project"), q)
 		return nil
 	})
 	return http.StatusOK, map[string]any{"quota": q}, err
+}
+
+// resetQuota gives a project the default again.
+func (s *service) resetQuota(r *api.Request) (int, any, error) {
+	if !admin(r) {
+		return 0, nil, disallowed("delete_quota")
+	}
+	return http.StatusNoContent, nil, s.e.Update(func(tx *engine.Tx) error {
+		if !s.network.ResetQuota(tx, r.PathValue("project")) {
+			return engine.RefuseAs(engine.NotFound, "TenantQuotaNotFound", "Quota for tenant %s could not be found.", r.PathValue("project"))
+		}
+		return nil
+	})
 }

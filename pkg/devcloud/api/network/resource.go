@@ -1,7 +1,10 @@
 package network
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -37,20 +40,12 @@ func serve[T any](s *service, k resource[T]) {
 		if err := collection.Buffer(r); err != nil {
 			return 0, nil, err
 		}
-		var item collection.Item
-		err := s.e.Update(func(tx *engine.Tx) error {
-			v, err := k.create(tx, r)
-			if err == nil {
-				item = k.view(tx, v)
-			}
-			return err
-		})
-		return http.StatusCreated, map[string]any{k.member: item}, err
+		return create(s, k, r)
 	})
 	s.Handle("GET "+base+"/{id}", func(r *api.Request) (int, any, error) {
 		var item collection.Item
 		err := s.e.View(func(tx *engine.Tx) error {
-			v, err := k.seen(tx, r, r.PathValue("id"))
+			v, err := k.seen(tx, r, strings.TrimSuffix(r.PathValue("id"), ".json"))
 			if err == nil {
 				item = collection.Reduce(k.view(tx, v), r.URL.Query()["fields"])
 			}
@@ -94,21 +89,71 @@ func list[T any](s *service, k resource[T], r *api.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	rules := collection.Rules{Strict: true, Filters: k.filters, UnknownMarker: func(marker string) error {
-		return api.BadRequest("Invalid input for operation: marker %s could not be found.", marker)
-	}}
-	for name := range known {
-		rules.Attributes = append(rules.Attributes, name)
-	}
-	page, next, err := collection.List(r, items, rules)
+	page, links, err := pageOf(r, items, filterable(k.member, known), k.filters, func(marker string) error { return network.Absent(k.path, marker) })
 	if err != nil {
 		return 0, nil, err
 	}
 	body := map[string]any{k.plural: page}
-	if next != nil {
-		body[k.plural+"_links"] = next
+	if links != nil {
+		body[k.plural+"_links"] = links
 	}
 	return http.StatusOK, body, nil
+}
+
+// create makes one, or all of a list in one transaction.
+func create[T any](s *service, k resource[T], r *api.Request) (int, any, error) {
+	requests, several, err := bulk(r, k.member, k.plural)
+	if err != nil {
+		return 0, nil, err
+	}
+	var items []collection.Item
+	err = s.e.Update(func(tx *engine.Tx) error {
+		for _, one := range requests {
+			v, err := k.create(tx, one)
+			if err != nil {
+				return err
+			}
+			items = append(items, k.view(tx, v))
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case several:
+		return http.StatusCreated, map[string]any{k.plural: items}, nil
+	}
+	return http.StatusCreated, map[string]any{k.member: items[0]}, nil
+}
+
+// bulk splits a request for several resources into requests for one each.
+func bulk(r *api.Request, member, plural string) (requests []*api.Request, several bool, err error) {
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, false, api.BadRequest("Could not read the request body: %v", err)
+	}
+	with := func(content []byte) *api.Request {
+		one := *r
+		one.Request = r.Clone(r.Context())
+		one.Body = io.NopCloser(bytes.NewReader(content))
+		return &one
+	}
+	var body map[string]json.RawMessage
+	var list []json.RawMessage
+	if json.Unmarshal(content, &body) != nil || body[plural] == nil || json.Unmarshal(body[plural], &list) != nil {
+		return []*api.Request{with(content)}, false, nil
+	}
+	if len(list) == 0 {
+		return nil, true, api.BadRequest("Resources required")
+	}
+	for _, one := range list {
+		content, err := json.Marshal(map[string]json.RawMessage{member: one})
+		if err != nil {
+			return nil, true, err
+		}
+		requests = append(requests, with(content))
+	}
+	return requests, true, nil
 }
 
 func update[T any](s *service, k resource[T], r *api.Request) (int, any, error) {
@@ -149,7 +194,8 @@ func (k resource[T]) seen(tx *engine.Tx, r *api.Request, id string) (T, error) {
 func (k resource[T]) owned(tx *engine.Tx, r *api.Request, id string) (T, error) {
 	v, err := k.seen(tx, r, id)
 	if err == nil && !admin(r) && k.std(v).ProjectID != r.Caller.ProjectID {
-		return v, disallowed(strings.ToLower(r.Method) + "_" + k.member)
+		rule := map[string]string{http.MethodPut: "update_", http.MethodDelete: "delete_"}[r.Method]
+		return v, disallowed(rule + k.member)
 	}
 	return v, err
 }
@@ -175,13 +221,6 @@ func checkRevision(r *api.Request, std network.Standard) error {
 		Status: http.StatusPreconditionFailed, Type: "RevisionNumberConstraintFailed",
 		Message: fmt.Sprintf("Constrained to %s, but current revision is %d", want, std.Revision),
 	}
-}
-
-// decode reads the attributes of a request in the words of Neutron.
-func decode(r *api.Request, member string, into any) error {
-	return collection.Decode(r, member, into, func(attribute string) error {
-		return api.BadRequest("Unrecognized attribute(s) '%s'", attribute)
-	})
 }
 
 const timeFormat = "2006-01-02T15:04:05Z"

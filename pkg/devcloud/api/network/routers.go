@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
@@ -99,6 +100,25 @@ type interfaceBody struct {
 	PortID   string `json:"port_id"`
 }
 
+// check refuses what names nothing, too much, or no id.
+func (b interfaceBody) check(r *api.Request) error {
+	bad := func(format string, args ...any) error {
+		return engine.RefuseAs(engine.Invalid, "BadRequest", "Bad router request: "+format, args...)
+	}
+	switch {
+	case b == interfaceBody{}:
+		return bad("Either subnet_id or port_id must be specified.")
+	case b.SubnetID != "" && b.PortID != "" && strings.HasSuffix(r.URL.Path, "/add_router_interface"):
+		return bad("Cannot specify both subnet-id and port-id.")
+	}
+	for _, id := range []string{b.SubnetID, b.PortID} {
+		if id != "" && !uuidForm.MatchString(id) {
+			return bad("'%s' is not a valid UUID.", id)
+		}
+	}
+	return nil
+}
+
 func (s *service) addInterface(tx *engine.Tx, routerID string, body interfaceBody) (network.Port, error) {
 	if body.PortID != "" {
 		return s.network.AddInterfacePort(tx, routerID, body.PortID)
@@ -109,11 +129,11 @@ func (s *service) addInterface(tx *engine.Tx, routerID string, body interfaceBod
 func (s *service) removeInterface(tx *engine.Tx, routerID string, body interfaceBody) (network.Port, error) {
 	if body.PortID != "" {
 		p, err := s.network.Port(tx, body.PortID)
-		if err != nil {
-			return p, err
+		if err != nil || p.DeviceID != routerID || len(p.FixedIPs) == 0 {
+			return p, engine.RefuseAs(engine.NotFound, "RouterInterfaceNotFound", "Router %s does not have an interface with id %s", routerID, body.PortID)
 		}
-		if p.DeviceID != routerID || len(p.FixedIPs) == 0 {
-			return p, engine.RefuseAs(engine.NotFound, "RouterInterfaceNotFound", "Router %s does not have an interface with id %s", routerID, p.ID)
+		if body.SubnetID != "" && body.SubnetID != p.FixedIPs[0].SubnetID {
+			return p, engine.RefuseAs(engine.Invalid, "SubnetMismatchForPort", "Subnet on port %s does not match the requested subnet %s.", p.ID, body.SubnetID)
 		}
 		body.SubnetID = p.FixedIPs[0].SubnetID
 	}
@@ -126,8 +146,8 @@ func (s *service) routerInterface(change func(*engine.Tx, string, interfaceBody)
 		if err := r.Decode(&body); err != nil {
 			return 0, nil, err
 		}
-		if body == (interfaceBody{}) {
-			return 0, nil, api.BadRequest("Bad router request: Either subnet_id or port_id must be specified.")
+		if err := body.check(r); err != nil {
+			return 0, nil, err
 		}
 		var answer map[string]any
 		err := s.e.Update(func(tx *engine.Tx) error {
@@ -145,7 +165,7 @@ func (s *service) routerInterface(change func(*engine.Tx, string, interfaceBody)
 			subnet := p.FixedIPs[0].SubnetID
 			answer = map[string]any{
 				"id": router.ID, "tenant_id": router.ProjectID, "project_id": router.ProjectID, "network_id": p.NetworkID,
-				"port_id": p.ID, "subnet_id": subnet, "subnet_ids": []string{subnet}, "tags": orEmpty(router.Tags),
+				"port_id": p.ID, "subnet_id": subnet, "subnet_ids": []string{subnet},
 			}
 			return nil
 		})
@@ -156,6 +176,9 @@ func (s *service) routerInterface(change func(*engine.Tx, string, interfaceBody)
 // seenInterface checks that the caller may know what the request names.
 func (s *service) seenInterface(tx *engine.Tx, r *api.Request, body interfaceBody) error {
 	if body.PortID != "" {
+		if strings.HasSuffix(r.URL.Path, "/remove_router_interface") {
+			return nil // Neutron says that it is no interface
+		}
 		_, err := s.ports().seen(tx, r, body.PortID)
 		return err
 	}
@@ -179,6 +202,7 @@ func (s *service) extraRoutes(change func(tx *engine.Tx, routerID string, routes
 			}
 			if router, err = change(tx, router.ID, body.Routes); err == nil {
 				item = s.routerView(tx, router)
+				item["gw_port_id"] = null(router.GatewayPortID) // only here
 			}
 			return err
 		})

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -13,6 +14,9 @@ func serveTags[T any](s *service, k resource[T], base string) {
 	change := func(r *api.Request, fn func(tags []string) ([]string, error)) ([]string, error) {
 		var tags []string
 		err := s.e.Update(func(tx *engine.Tx) error {
+			if _, err := k.seen(tx, r, r.PathValue("id")); err != nil {
+				return untaggable(r, k.path)
+			}
 			v, err := k.owned(tx, r, r.PathValue("id"))
 			if err != nil {
 				return err
@@ -25,13 +29,11 @@ func serveTags[T any](s *service, k resource[T], base string) {
 		return tags, err
 	}
 	s.Handle("PUT "+base, func(r *api.Request) (int, any, error) {
-		var body struct {
-			Tags []string `json:"tags"`
-		}
-		if err := r.Decode(&body); err != nil {
+		wanted, err := tagsOf(r)
+		if err != nil {
 			return 0, nil, err
 		}
-		tags, err := change(r, func([]string) ([]string, error) { return body.Tags, nil })
+		tags, err := change(r, func([]string) ([]string, error) { return wanted, nil })
 		return http.StatusOK, map[string]any{"tags": orEmpty(tags)}, err
 	})
 	s.Handle("DELETE "+base, func(r *api.Request) (int, any, error) {
@@ -40,7 +42,7 @@ func serveTags[T any](s *service, k resource[T], base string) {
 	})
 	s.Handle("PUT "+base+"/{tag}", func(r *api.Request) (int, any, error) {
 		_, err := change(r, func(tags []string) ([]string, error) { return append(tags, r.PathValue("tag")), nil })
-		return http.StatusCreated, nil, err
+		return http.StatusCreated, json.RawMessage("null"), err
 	})
 	s.Handle("DELETE "+base+"/{tag}", func(r *api.Request) (int, any, error) {
 		_, err := change(r, func(tags []string) ([]string, error) {
@@ -55,8 +57,11 @@ func serveTags[T any](s *service, k resource[T], base string) {
 	read := func(r *api.Request) (tags []string, err error) {
 		err = s.e.View(func(tx *engine.Tx) error {
 			v, err := k.seen(tx, r, r.PathValue("id"))
+			if err != nil {
+				return untaggable(r, k.path)
+			}
 			tags = k.std(v).Tags
-			return err
+			return nil
 		})
 		return tags, err
 	}
@@ -71,6 +76,41 @@ func serveTags[T any](s *service, k resource[T], base string) {
 		}
 		return http.StatusNoContent, nil, err
 	})
+}
+
+// tagsOf reads the tags that shall be there, in the order in which Neutron judges them.
+func tagsOf(r *api.Request) ([]string, error) {
+	var body struct {
+		Tags any `json:"tags"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	list, ok := body.Tags.([]any)
+	switch {
+	case body.Tags == nil:
+		return nil, invalidInput("Invalid tags body.")
+	case !ok:
+		return nil, invalidInput("'%s' is not a list.", python(body.Tags))
+	}
+	tags := make([]string, 0, len(list))
+	for _, one := range list {
+		tag, ok := one.(string)
+		switch {
+		case !ok:
+			return nil, invalidInput("'%s' is not a valid string.", python(one))
+		case len(tag) > maxText:
+			return nil, invalidInput("'%s' exceeds maximum length of %d.", tag, maxText)
+		case slices.Contains(tags, tag):
+			return nil, invalidInput("Duplicate items in the list: '%s'.", tag)
+		}
+		tags = append(tags, tag)
+	}
+	return tags, nil
+}
+
+func untaggable(r *api.Request, path string) error {
+	return engine.RefuseAs(engine.NotFound, "TagResourceNotFound", "Resource %s %s could not be found.", path, r.PathValue("id"))
 }
 
 func tagNotFound(r *api.Request) error {

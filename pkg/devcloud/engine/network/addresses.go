@@ -79,7 +79,10 @@ func (s *Service) choose(tx *engine.Tx, network Network, asked []FixedIP) ([]Fix
 	}
 	chosen := make([]FixedIP, 0, len(asked))
 	for _, want := range asked {
-		ip, err := fulfil(network, subnets, used, want)
+		ip, err := fulfil(network, subnets, used, want, func(id string) bool {
+			_, ok := s.subnets.Get(tx, id)
+			return ok
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +114,7 @@ func lowestOfEachVersion(network Network, subnets []Subnet, used map[netip.Addr]
 	return chosen, nil
 }
 
-func fulfil(network Network, subnets []Subnet, used map[netip.Addr]bool, want FixedIP) (FixedIP, error) {
+func fulfil(network Network, subnets []Subnet, used map[netip.Addr]bool, want FixedIP, known func(subnetID string) bool) (FixedIP, error) {
 	for _, sub := range subnets {
 		if want.SubnetID != "" && sub.ID != want.SubnetID {
 			continue
@@ -120,10 +123,10 @@ func fulfil(network Network, subnets []Subnet, used map[netip.Addr]bool, want Fi
 			if a, ok := lowestFree(sub.Pools, used); ok {
 				return FixedIP{sub.ID, a}, nil
 			}
-			return FixedIP{}, conflict("IpAddressGenerationFailureAllSubnets",
-				"No more IP addresses available for subnet %s on network %s.", sub.ID, network.ID)
+			return FixedIP{}, conflict("IpAddressGenerationFailure",
+				"No more IP addresses available on network %s.", network.ID)
 		}
-		if !sub.CIDR.Contains(want.Address) {
+		if first, last := hostRange(sub.CIDR); !sub.CIDR.Contains(want.Address) || want.Address.Less(first) || last.Less(want.Address) {
 			if want.SubnetID == "" {
 				continue
 			}
@@ -133,6 +136,9 @@ func fulfil(network Network, subnets []Subnet, used map[netip.Addr]bool, want Fi
 			return FixedIP{}, conflict("IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", want.Address, sub.ID)
 		}
 		return FixedIP{sub.ID, want.Address}, nil
+	}
+	if want.SubnetID != "" && !known(want.SubnetID) {
+		return FixedIP{}, Absent("subnets", want.SubnetID)
 	}
 	if want.SubnetID != "" {
 		return FixedIP{}, invalid("InvalidInput", "Invalid input for operation: Failed to create port on network %s, because fixed_ips included invalid subnet %s.", network.ID, want.SubnetID)

@@ -25,7 +25,7 @@ func (s *Service) CreateFloatingIP(tx *engine.Tx, spec FloatingIPSpec) (Floating
 	if !n.External {
 		return FloatingIP{}, invalid("BadRequest", "Bad floatingip request: Network %s is not a valid external network.", n.ID)
 	}
-	if err := room("floatingip", count(tx, s.floatingIPs, spec.ProjectID), s.quota.FloatingIP); err != nil {
+	if err := room("floatingip", count(tx, s.floatingIPs, spec.ProjectID), s.Quota(tx, spec.ProjectID).FloatingIP); err != nil {
 		return FloatingIP{}, err
 	}
 	ip, err := s.externalAddress(tx, n, spec)

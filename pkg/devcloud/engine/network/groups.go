@@ -44,10 +44,10 @@ func (s *Service) CreateGroup(tx *engine.Tx, project, name, description string) 
 		return SecurityGroup{}, conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
 	}
 	used := s.Usage(tx, project)
-	if err := room("security_group", used.SecurityGroup, s.quota.SecurityGroup); err != nil {
+	if err := room("security_group", used.SecurityGroup, s.Quota(tx, project).SecurityGroup); err != nil {
 		return SecurityGroup{}, err
 	}
-	if err := room("security_group_rule", used.SecurityGroupRule+1, s.quota.SecurityGroupRule); err != nil {
+	if err := room("security_group_rule", used.SecurityGroupRule+1, s.Quota(tx, project).SecurityGroupRule); err != nil {
 		return SecurityGroup{}, err
 	}
 	return s.putGroup(tx, project, name, description), nil
@@ -73,6 +73,9 @@ func (s *Service) UpdateGroup(tx *engine.Tx, id string, naming Naming) (Security
 	}
 	if g.Name == "default" && naming.Name != nil && *naming.Name != "default" {
 		return g, conflict("SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
+	}
+	if g.Name != "default" && naming.Name != nil && *naming.Name == "default" {
+		return g, conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
 	}
 	g.Standard = s.changed(naming.apply(g.Standard))
 	s.groups.Put(tx, g)
@@ -104,7 +107,7 @@ func (s *Service) CreateRule(tx *engine.Tx, r Rule) (Rule, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := room("security_group_rule", count(tx, s.rules, r.ProjectID), s.quota.SecurityGroupRule); err != nil {
+	if err := room("security_group_rule", count(tx, s.rules, r.ProjectID), s.Quota(tx, r.ProjectID).SecurityGroupRule); err != nil {
 		return r, err
 	}
 	if r, err = checkedRule(r); err != nil {
@@ -129,19 +132,30 @@ func (s *Service) CreateRule(tx *engine.Tx, r Rule) (Rule, error) {
 
 func sameTraffic(a, b Rule) bool {
 	same := func(x, y *int) bool { return x == nil && y == nil || x != nil && y != nil && *x == *y }
-	return a.Direction == b.Direction && a.EtherType == b.EtherType && a.Protocol == b.Protocol &&
+	return a.Direction == b.Direction && a.EtherType == b.EtherType && protocolNumber(a.Protocol) == protocolNumber(b.Protocol) &&
 		same(a.PortMin, b.PortMin) && same(a.PortMax, b.PortMax) &&
-		a.NormalizedCIDR == b.NormalizedCIDR && a.RemoteGroupID == b.RemoteGroupID
+		a.RemotePrefix == b.RemotePrefix && a.RemoteGroupID == b.RemoteGroupID
+}
+
+// numbers are those of the protocols whose names are used most.
+var numbers = map[string]string{"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "vrrp": "112", "sctp": "132"}
+
+// protocolNumber is a protocol by its number, where it is known.
+func protocolNumber(protocol string) string {
+	if n, ok := numbers[protocol]; ok {
+		return n
+	}
+	return protocol
 }
 
 func checkedRule(r Rule) (Rule, error) {
-	if r.EtherType == "" {
+	switch strings.ToLower(r.EtherType) {
+	case "", "ipv4":
 		r.EtherType = "IPv4"
+	case "ipv6":
+		r.EtherType = "IPv6"
 	}
 	r.Protocol = strings.ToLower(r.Protocol)
-	if r.Protocol == "any" {
-		r.Protocol = ""
-	}
 	switch {
 	case r.Direction != "ingress" && r.Direction != "egress":
 		return r, invalid("HTTPBadRequest", "Invalid input for direction. Reason: '%s' is not in ['ingress', 'egress'].", r.Direction)
@@ -209,9 +223,24 @@ func checkPorts(r Rule) error {
 	case r.Protocol == "":
 		return invalid("SecurityGroupProtocolRequiredWithPorts", "Must also specify protocol if port range is given.")
 	case strings.Contains(r.Protocol, "icmp"):
-		return nil // type and code
-	case r.PortMin == nil || r.PortMax == nil || *r.PortMin > *r.PortMax || *r.PortMin < 1:
+		return checkICMP(r)
+	case r.PortMin != nil && *r.PortMin == 0:
+		return invalid("SecurityGroupInvalidPortValue", "Invalid value for port 0")
+	case r.PortMin == nil || r.PortMax == nil || *r.PortMin > *r.PortMax:
 		return invalid("SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max")
+	}
+	return nil
+}
+
+// checkICMP checks type and code, for which ICMP uses the ports.
+func checkICMP(r Rule) error {
+	for what, value := range map[string]*int{"type (port_range_min)": r.PortMin, "code (port_range_max)": r.PortMax} {
+		if value != nil && *value > 255 {
+			return invalid("SecurityGroupInvalidIcmpValue", "Invalid value for ICMP %s %d. It must be 0 to 255.", what, *value)
+		}
+	}
+	if r.PortMin == nil && r.PortMax != nil {
+		return invalid("SecurityGroupMissingIcmpType", "ICMP code (port-range-max) %d is provided but ICMP type (port-range-min) is missing.", *r.PortMax)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func TestPortAddresses(t *testing.T) {
 		{"the router's address is in use, too", engine.Conflict, "IpAddressAlreadyAllocated", []FixedIP{{w.subnet.ID, ip("10.200.0.1")}}},
 		{"an address of another subnet is invalid", engine.Invalid, "InvalidIpForSubnet", []FixedIP{{w.subnet.ID, ip("1.2.3.4")}}},
 		{"an address of no subnet is invalid", engine.Invalid, "InvalidIpForNetwork", []FixedIP{{"", ip("1.2.3.4")}}},
-		{"a subnet of another network is invalid", engine.Invalid, "InvalidInput", []FixedIP{{"nope", netip.Addr{}}}},
+		{"a subnet that is not there is not found", engine.NotFound, "SubnetNotFound", []FixedIP{{"nope", netip.Addr{}}}},
 		{"the same address twice is a conflict", engine.Conflict, "IpAddressAlreadyAllocated",
 			[]FixedIP{{w.subnet.ID, ip("10.200.0.20")}, {w.subnet.ID, ip("10.200.0.20")}}},
 	}
@@ -253,7 +253,7 @@ func TestQuota(t *testing.T) {
 		if diff := cmp.Diff(want, used); diff != "" {
 			t.Errorf("usage after seeding (-want +got):\n%s", diff)
 		}
-		w.s.SetQuota(tx, used) // nothing more of anything
+		w.s.SetQuota(tx, project, used) // nothing more of anything
 		return nil
 	})
 	tests := []struct {

@@ -15,7 +15,7 @@ type NetworkSpec struct { //nolint:revive // one of the specs
 
 // CreateNetwork makes a network.
 func (s *Service) CreateNetwork(tx *engine.Tx, spec NetworkSpec) (Network, error) {
-	if err := room("network", count(tx, s.networks, spec.ProjectID), s.quota.Network); err != nil {
+	if err := room("network", count(tx, s.networks, spec.ProjectID), s.Quota(tx, spec.ProjectID).Network); err != nil {
 		return Network{}, err
 	}
 	n := Network{
@@ -28,6 +28,7 @@ func (s *Service) CreateNetwork(tx *engine.Tx, spec NetworkSpec) (Network, error
 	case n.MTU == 0:
 		n.MTU = 1442
 	}
+	n.Revision = 1
 	s.networks.Put(tx, n)
 	return n, nil
 }
@@ -44,15 +45,25 @@ func (s *Service) Network(tx *engine.Tx, id string) (Network, error) {
 // Networks are all networks, oldest first.
 func (s *Service) Networks(tx *engine.Tx) []Network { return s.networks.Where(tx, nil) }
 
-// UpdateNetwork changes a network's name, description and admin state.
-func (s *Service) UpdateNetwork(tx *engine.Tx, id string, naming Naming, up *bool) (Network, error) {
+// NetworkChange is a change of a network; nil leaves an attribute as it is.
+type NetworkChange struct { //nolint:revive // one of the changes
+	Naming
+	Up  *bool
+	MTU *int
+}
+
+// UpdateNetwork changes a network.
+func (s *Service) UpdateNetwork(tx *engine.Tx, id string, c NetworkChange) (Network, error) {
 	n, err := s.Network(tx, id)
 	if err != nil {
 		return n, err
 	}
-	n.Standard = s.changed(naming.apply(n.Standard))
-	if up != nil {
-		n.Down = !*up
+	n.Standard = s.changed(c.apply(n.Standard))
+	if c.Up != nil {
+		n.Down = !*c.Up
+	}
+	if c.MTU != nil {
+		n.MTU = *c.MTU
 	}
 	s.networks.Put(tx, n)
 	return n, nil

@@ -28,7 +28,7 @@ type PortSpec struct {
 
 // CreatePort makes a port and takes its addresses.
 func (s *Service) CreatePort(tx *engine.Tx, spec PortSpec) (Port, error) {
-	if err := room("port", count(tx, s.ports, spec.ProjectID), s.quota.Port); err != nil {
+	if err := room("port", count(tx, s.ports, spec.ProjectID), s.Quota(tx, spec.ProjectID).Port); err != nil {
 		return Port{}, err
 	}
 	return s.putPort(tx, spec)
@@ -56,6 +56,9 @@ func (s *Service) putPort(tx *engine.Tx, spec PortSpec) (Port, error) {
 	}
 	if p.MAC == "" {
 		p.MAC = fmt.Sprintf("fa:16:3e:%s:%s:%s", p.ID[0:2], p.ID[2:4], p.ID[4:6])
+	}
+	if users := s.ports.Where(tx, func(o Port) bool { return o.NetworkID == p.NetworkID && o.MAC == p.MAC }); len(users) > 0 {
+		return Port{}, conflict("MacAddressInUse", "Unable to complete operation for network %s. The mac address %s is in use.", p.NetworkID, p.MAC)
 	}
 	if p.AddressPairs, err = pairsFor(p, spec.AddressPairs); err != nil {
 		return Port{}, err
@@ -122,6 +125,7 @@ type PortChange struct {
 	AddressPairs          *[]AddressPair
 	Up                    *bool
 	Secure                *bool
+	FixedIPs              *[]FixedIP
 }
 
 // UpdatePort changes a port.
@@ -143,6 +147,11 @@ func (s *Service) UpdatePort(tx *engine.Tx, id string, c PortChange) (Port, erro
 	if c.Secure != nil {
 		p.Insecure = !*c.Secure
 	}
+	if c.FixedIPs != nil {
+		if p, err = s.readdressed(tx, p, *c.FixedIPs); err != nil {
+			return p, err
+		}
+	}
 	if c.SecurityGroups != nil {
 		if p.SecurityGroups, err = s.knownGroups(tx, *c.SecurityGroups); err != nil {
 			return p, err
@@ -155,6 +164,21 @@ func (s *Service) UpdatePort(tx *engine.Tx, id string, c PortChange) (Port, erro
 	}
 	s.ports.Put(tx, p)
 	return p, nil
+}
+
+// readdressed is a port with other addresses. Those that it has may stay.
+func (s *Service) readdressed(tx *engine.Tx, p Port, ips []FixedIP) (Port, error) {
+	network, err := s.Network(tx, p.NetworkID)
+	if err != nil {
+		return p, err
+	}
+	old := p.FixedIPs
+	p.FixedIPs = nil
+	s.ports.Put(tx, p) // its own addresses are free to it
+	if p.FixedIPs, err = s.choose(tx, network, ips); err != nil {
+		p.FixedIPs = old
+	}
+	return p, err
 }
 
 // DeletePort removes a port; floating IPs that pointed at it stay, disassociated. Router ports go with their router

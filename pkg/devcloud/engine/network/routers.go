@@ -23,7 +23,7 @@ type Gateway struct {
 
 // CreateRouter makes a router.
 func (s *Service) CreateRouter(tx *engine.Tx, spec RouterSpec) (Router, error) {
-	if err := room("router", count(tx, s.routers, spec.ProjectID), s.quota.Router); err != nil {
+	if err := room("router", count(tx, s.routers, spec.ProjectID), s.Quota(tx, spec.ProjectID).Router); err != nil {
 		return Router{}, err
 	}
 	r := Router{
@@ -68,8 +68,8 @@ func (s *Service) withoutGateway(tx *engine.Tx, r Router) (Router, error) {
 	if r.GatewayPortID == "" {
 		return r, nil
 	}
-	for _, f := range s.floatingIPs.Where(tx, func(f FloatingIP) bool { return f.RouterID == r.ID }) {
-		return r, conflict("RouterExternalGatewayInUseByFloatingIp", "Gateway cannot be updated for router %s, since a gateway to external network %s is required by one or more floating IPs (%s).", r.ID, r.ExternalNetworkID, f.ID)
+	if used := s.floatingIPs.Where(tx, func(f FloatingIP) bool { return f.RouterID == r.ID }); len(used) > 0 {
+		return r, conflict("RouterExternalGatewayInUseByFloatingIp", "Gateway cannot be updated for router %s, since a gateway to external network %s is required by one or more floating IPs.", r.ID, r.ExternalNetworkID)
 	}
 	s.ports.Delete(tx, r.GatewayPortID)
 	r.ExternalNetworkID, r.GatewayPortID, r.NoSNAT = "", "", false
@@ -153,10 +153,12 @@ func (s *Service) RemoveRoutes(tx *engine.Tx, id string, remove []Route) (Router
 // checkedRoutes are routes whose next hops are in a subnet of the router.
 func (s *Service) checkedRoutes(tx *engine.Tx, routerID string, routes []Route) ([]Route, error) {
 	var connected []netip.Prefix
+	var own []netip.Addr
 	for _, p := range s.PortsOfDevice(tx, routerID) {
 		for _, ip := range p.FixedIPs {
 			if sub, ok := s.subnets.Get(tx, ip.SubnetID); ok {
 				connected = append(connected, sub.CIDR)
+				own = append(own, ip.Address)
 			}
 		}
 	}
@@ -165,6 +167,9 @@ func (s *Service) checkedRoutes(tx *engine.Tx, routerID string, routes []Route) 
 		hop, err := netip.ParseAddr(route.NextHop)
 		if _, cidrErr := netip.ParsePrefix(route.Destination); err != nil || cidrErr != nil {
 			return nil, invalid("HTTPBadRequest", "Invalid input for routes. Reason: '%s via %s' is not a CIDR and an IP address.", route.Destination, route.NextHop)
+		}
+		if slices.Contains(own, hop) {
+			return nil, invalid("InvalidRoutes", "Invalid format for routes: [{'destination': '%s', 'nexthop': '%s'}], the nexthop is used by router", route.Destination, route.NextHop)
 		}
 		if !slices.ContainsFunc(connected, func(c netip.Prefix) bool { return c.Contains(hop) }) {
 			return nil, invalid("InvalidRoutes", "Invalid format for routes: [{'destination': '%s', 'nexthop': '%s'}], the nexthop is not connected with router", route.Destination, route.NextHop)
@@ -193,11 +198,14 @@ func (s *Service) AddInterface(tx *engine.Tx, routerID, subnetID string) (Port, 
 		return Port{}, err
 	}
 	if !sub.Gateway.IsValid() {
-		return Port{}, invalid("BadRequest", "Bad router request: Subnet %s must have a gateway IP.", subnetID)
+		return Port{}, invalid("BadRequest", "Bad router request: Subnet for router interface must have a gateway IP.")
 	}
 	for _, p := range s.Interfaces(tx, routerID) {
 		if p.FixedIPs[0].SubnetID == subnetID {
 			return Port{}, invalid("BadRequest", "Bad router request: Router already has a port on subnet %s.", subnetID)
+		}
+		if other, _ := s.subnets.Get(tx, p.FixedIPs[0].SubnetID); other.CIDR.Overlaps(sub.CIDR) {
+			return Port{}, invalid("BadRequest", "Bad router request: Cidr %s of subnet %s overlaps with cidr %s of subnet %s.", sub.CIDR, sub.ID, other.CIDR, other.ID)
 		}
 	}
 	return s.putPort(tx, PortSpec{
@@ -237,10 +245,23 @@ func (s *Service) RemoveInterface(tx *engine.Tx, routerID, subnetID string) (Por
 		if s.floatsThrough(tx, routerID, subnetID) {
 			return Port{}, conflict("RouterInterfaceInUseByFloatingIP", "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", subnetID, routerID)
 		}
+		if s.routesThrough(tx, routerID, subnetID) {
+			return Port{}, conflict("RouterInterfaceInUseByRoute", "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more routes.", subnetID, routerID)
+		}
 		s.ports.Delete(tx, p.ID)
 		return p, nil
 	}
 	return Port{}, notFound("RouterInterfaceNotFoundForSubnet", "Router %s has no interface on subnet %s", routerID, subnetID)
+}
+
+// routesThrough reports whether a route's next hop is in a subnet.
+func (s *Service) routesThrough(tx *engine.Tx, routerID, subnetID string) bool {
+	r, _ := s.routers.Get(tx, routerID)
+	sub, _ := s.subnets.Get(tx, subnetID)
+	return slices.ContainsFunc(r.Routes, func(route Route) bool {
+		hop, err := netip.ParseAddr(route.NextHop)
+		return err == nil && sub.CIDR.Contains(hop)
+	})
 }
 
 func (s *Service) floatsThrough(tx *engine.Tx, routerID, subnetID string) bool {

@@ -11,8 +11,9 @@ import (
 
 // Service is the network's state within an engine.
 type Service struct {
-	e     *engine.Engine
-	quota Quota
+	e      *engine.Engine
+	quota  Quota            // of projects without one of their own
+	quotas map[string]Quota // by project
 
 	networks    *engine.Table[Network]
 	subnets     *engine.Table[Subnet]
@@ -27,7 +28,7 @@ type Service struct {
 
 // New opens the network's tables.
 func New(e *engine.Engine, quota Quota) (*Service, error) {
-	s := &Service{e: e, quota: quota}
+	s := &Service{e: e, quota: quota, quotas: map[string]Quota{}}
 	return s, errors.Join(
 		table(e, "network.networks", &s.networks, func(n Network) string { return n.ID }),
 		table(e, "network.subnets", &s.subnets, func(n Subnet) string { return n.ID }),

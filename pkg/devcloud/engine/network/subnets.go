@@ -24,11 +24,11 @@ func (s *Service) CreateSubnet(tx *engine.Tx, spec SubnetSpec) (Subnet, error) {
 	if _, err := s.Network(tx, spec.NetworkID); err != nil {
 		return Subnet{}, err
 	}
-	if err := room("subnet", count(tx, s.subnets, spec.ProjectID), s.quota.Subnet); err != nil {
+	if err := room("subnet", count(tx, s.subnets, spec.ProjectID), s.Quota(tx, spec.ProjectID).Subnet); err != nil {
 		return Subnet{}, err
 	}
 	if !spec.CIDR.IsValid() {
-		return Subnet{}, invalid("BadRequest", "a subnetpool must be specified in the absence of a cidr")
+		return Subnet{}, invalid("BadRequest", "Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
 	}
 	cidr := spec.CIDR.Masked()
 	for _, other := range s.SubnetsOf(tx, spec.NetworkID) {
@@ -131,8 +131,10 @@ func checkGateway(cidr netip.Prefix, gateway netip.Addr, pools []AddressPool) er
 			return invalid("InvalidInput", "Invalid input for operation: Gateway is not valid on subnet.")
 		}
 	}
-	for _, p := range pools {
+	for i, p := range pools {
 		switch {
+		case slices.ContainsFunc(pools[:i], func(o AddressPool) bool { return !p.End.Less(o.Start) && !o.End.Less(p.Start) }):
+			return conflict("OverlappingAllocationPools", "Found overlapping allocation pools: %s-%s for subnet %s.", p.Start, p.End, cidr)
 		case !cidr.Contains(p.Start) || !cidr.Contains(p.End):
 			return invalid("OutOfBoundsAllocationPool", "The allocation pool %s-%s spans beyond the subnet cidr %s.", p.Start, p.End, cidr)
 		case p.End.Less(p.Start):

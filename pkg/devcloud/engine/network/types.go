@@ -5,6 +5,7 @@ package network
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -73,9 +74,11 @@ type Port struct {
 	Insecure       bool // port_security_enabled is false
 }
 
-// Status is what Neutron reports: a port is ACTIVE when a device that exists plugs it in.
+// Status is what Neutron reports: a port is ACTIVE when a server or a router plugs it in. That it names another device
+// is nothing to Neutron.
 func (p Port) Status() string {
-	if !p.Down && p.DeviceID != "" {
+	plugged := strings.HasPrefix(p.DeviceOwner, "compute:") || strings.HasPrefix(p.DeviceOwner, "network:")
+	if !p.Down && p.DeviceID != "" && plugged {
 		return "ACTIVE"
 	}
 	return "DOWN"
