@@ -270,7 +270,7 @@ func (c *Cloud) explainByState(ctx context.Context, id string, err error, kind f
 		e.Kind = cloud.ErrBusy // unknown: the caller looks again, and asks again
 		return e
 	}
-	if e.Kind = kind(d); e.Kind == cloud.ErrFailed && d.Repair != "" {
+	if e.Kind = kind(d); errors.Is(e.Kind, cloud.ErrFailed) && d.Repair != "" {
 		e.Message += fmt.Sprintf(" It is %q; the cloud's operator finds out why and runs: %s", d.RawState, d.Repair)
 	}
 	return e

@@ -271,7 +271,7 @@ func TestADeletionThatTheCloudGaveUpIsTheOperatorsToMend(t *testing.T) {
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), "request req-del") {
 			t.Errorf("%s: %v, want %v", status, err, want)
 		}
-		if says := "openstack volume set --state error " + volumeID; want == cloud.ErrFailed && !strings.Contains(err.Error(), says) {
+		if says := "openstack volume set --state error " + volumeID; errors.Is(want, cloud.ErrFailed) && !strings.Contains(err.Error(), says) {
 			t.Errorf("%q does not say %q", err, says)
 		}
 	}
