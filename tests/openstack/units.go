@@ -110,7 +110,10 @@ func rabbitmqEnvironment() []string {
 
 // services are OpenStack's. Keystone comes first: all others ask it.
 func services() []unit {
+	neutron := program("neutron", "neutron.cmd.eventlet.server:main", []string{etc("neutron", "neutron.conf")}, "neutron-db", "identity", "rabbitmq", "fake-chassis")
+	neutron.ready = answers(urlOf("neutron"))
 	all := []unit{
+		neutron,
 		api("keystone", 2, "keystone.server.wsgi:initialize_public_application", "", "keystone-db"),
 		api("placement", 1, "placement.wsgi:init_application", "", "placement-db", "identity"),
 		api("glance", 1, "glance.common.wsgi_app:init_app", "", "glance-db", "identity"),
@@ -118,7 +121,6 @@ func services() []unit {
 		api("nova", 2, "nova.api.openstack.compute.wsgi:init_application", "", "nova-db", "identity", "rabbitmq"),
 		api("metadata", 1, "nova.api.metadata.wsgi:init_application", "", "nova-db", "identity", "rabbitmq"),
 		api("cinder", 2, "cinder.wsgi.wsgi:initialize_application", "--config-file "+etc("cinder", "cinder.conf"), "cinder-db", "identity", "rabbitmq"),
-		program("neutron", "neutron.cmd.eventlet.server:main", []string{etc("neutron", "neutron.conf")}, "neutron-db", "identity", "rabbitmq", "fake-chassis"),
 		program("nova-conductor", "nova.cmd.conductor:main", []string{etc("nova", "nova.conf")}, "nova-db", "rabbitmq"),
 		program("nova-scheduler", "nova.cmd.scheduler:main", []string{etc("nova", "nova.conf")}, "nova-db", "identity", "rabbitmq"),
 		program("cinder-scheduler", "cinder.cmd.scheduler:main", []string{etc("cinder", "cinder.conf")}, "cinder-db", "rabbitmq"),
@@ -127,24 +129,23 @@ func services() []unit {
 	for _, host := range computeHosts {
 		all = append(all, program("nova-"+host.name, "nova.cmd.compute:main", []string{etc("nova", host.name+".conf")}, "nova-conductor", "placement"))
 	}
-	octavia := []unit{
-		program("octavia-driver-agent", "octavia.cmd.driver_agent:main", []string{etc("octavia", "octavia.conf")}, "octavia-db", "ovn-init"),
-		program("octavia-worker", "octavia.cmd.octavia_worker:main", []string{etc("octavia", "octavia.conf")}, "octavia-db", "identity", "rabbitmq"),
-		// Its OVN provider waits for the driver agent's socket.
-		api("octavia", 2, "octavia.api.app:setup_app", "--config-file "+etc("octavia", "octavia.conf"), "octavia-db", "identity", "rabbitmq", "octavia-driver-agent"),
-	}
+	return append(all, octavia()...)
+}
+
+// octavia is Octavia's three services, which meet in /run/octavia, whatever their configuration says.
+func octavia() []unit {
+	file := etc("octavia", "octavia.conf")
+	socket := path("run", "root", "octavia", "status.sock")
+	agent := program("octavia-driver-agent", "octavia.cmd.driver_agent:main", []string{file}, "octavia-db", "ovn-init")
 	// Not asked by a connection: the agent spins for ever on one that ends without a message.
-	status := path("run", "root", "octavia", "status.sock")
-	octavia[0].prepare, octavia[0].ready = without(status), exists(status)
-	octavia[1].ready = saysSinceStart("octavia-worker", "Starting V2 consumer")
-	for i := range octavia {
-		octavia[i].ownRun = true
-	}
-	all = append(all, octavia...)
+	agent.prepare, agent.ready = without(socket), exists(socket)
+	worker := program("octavia-worker", "octavia.cmd.octavia_worker:main", []string{file}, "octavia-db", "identity", "rabbitmq")
+	worker.ready = saysSinceStart(worker.name, "Starting V2 consumer")
+	// The API's OVN provider waits for the agent's socket.
+	server := api("octavia", 2, "octavia.api.app:setup_app", "--config-file "+file, "octavia-db", "identity", "rabbitmq", agent.name)
+	all := []unit{agent, worker, server}
 	for i := range all {
-		if all[i].name == "neutron" {
-			all[i].ready = answers(urlOf("neutron"))
-		}
+		all[i].ownRun = true
 	}
 	return all
 }
