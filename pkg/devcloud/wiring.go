@@ -193,6 +193,9 @@ func (c Config) compute() compute.Options {
 	if len(c.Hypervisor.Command) > 0 && !c.Simulate {
 		opts.PowerSync = cmp.Or(time.Duration(c.Hypervisor.PowerSync), 10*time.Second)
 	}
+	for _, i := range c.images() {
+		opts.Images = append(opts.Images, i.ID)
+	}
 	for _, f := range c.Flavors {
 		id := cmp.Or(f.ID, uuid.NewSHA1(uuid.NameSpaceOID, []byte("flavor/"+f.Name)).String())
 		opts.Flavors = append(opts.Flavors, compute.Flavor{ID: id, Name: f.Name, VCPUs: f.VCPUs, RAMMiB: f.RAMMiB, DiskGiB: f.DiskGiB})

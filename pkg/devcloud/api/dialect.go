@@ -13,8 +13,12 @@ type Dialect struct {
 	Service string
 	// RequestIDs are the headers that carry the request id.
 	RequestIDs []string
-	// AnonymousID: the answer to a request without a valid token carries the request id, too.
-	AnonymousID bool
+	// EdgeIDs are those of them that answers carry which the service's own code never saw: without a valid token, or to
+	// an unknown path.
+	EdgeIDs []string
+	// Unrouted is the body of the answer to an unknown path; nil: that of a refusal. With it, an unknown method is
+	// answered like an unknown path.
+	Unrouted any
 	// Versions is the microversion range; nil when the service has none.
 	Versions *Range
 	// Statuses are the codes that differ from the common ones for a reason.
@@ -26,27 +30,29 @@ type Dialect struct {
 // The dialects of the services.
 var (
 	Identity = Dialect{
-		Service: "identity", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Service: "identity", RequestIDs: []string{"X-Openstack-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"},
 		Body: keystoneBody,
 	}
 	BlockStorage = Dialect{
-		Service: "volume", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, AnonymousID: true,
+		Service: "volume", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"},
+		Unrouted: routesNotFound,
 		Versions: &Range{Min: Version{3, 0}, Max: Version{3, 70}},
 		Statuses: map[engine.Reason]int{engine.OverQuota: http.StatusRequestEntityTooLarge},
 		Body:     faultBody,
 	}
 	Compute = Dialect{
-		Service: "compute", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, AnonymousID: true,
+		Service: "compute", RequestIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"},
+		Unrouted: routesNotFound,
 		Versions: &Range{Min: Version{2, 1}, Max: Version{2, 93}, Legacy: "X-Openstack-Nova-Api-Version"},
 		Body:     faultBody,
 	}
 	Network = Dialect{
-		Service: "network", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Service: "network", RequestIDs: []string{"X-Openstack-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"},
 		Statuses: map[engine.Reason]int{engine.OverQuota: http.StatusConflict},
 		Body:     neutronBody,
 	}
 	Image = Dialect{
-		Service: "image", RequestIDs: []string{"X-Openstack-Request-Id"}, AnonymousID: true,
+		Service: "image", RequestIDs: []string{"X-Openstack-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"},
 		Body: faultBody,
 	}
 	LoadBalancer = Dialect{
@@ -54,6 +60,11 @@ var (
 		Body: octaviaBody,
 	}
 )
+
+// routesNotFound is what Nova and Cinder say of an unknown path, in the words of their web framework.
+var routesNotFound = map[string]any{
+	"message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found", "title": "Not Found",
+}
 
 var faultNames = map[int]string{
 	http.StatusBadRequest:            "badRequest",

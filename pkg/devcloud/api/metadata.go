@@ -11,17 +11,49 @@ const MaxString = 255
 // CheckMetadata refuses the pairs that Nova and Cinder refuse.
 func CheckMetadata(metadata map[string]string) error {
 	for k, v := range metadata {
-		if k == "" || len(k) > MaxString || len(v) > MaxString {
-			return BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters, values at most %d",
-				k, v, MaxString, MaxString)
+		if k == "" || len(k) > MaxString {
+			return BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters", k, v, MaxString)
+		}
+		if len(v) > MaxString {
+			return BadRequest("Invalid input for field/attribute %s. Value: %s. '%s' is too long", k, v, v)
 		}
 	}
 	return nil
 }
 
-// SetMetadata handles a request that merges pairs into an object's metadata, or replaces all of it. change has edit make
-// the new pairs of the present ones, keeps and returns them.
-func SetMetadata(replace bool, change func(r *Request, edit func(present map[string]string) map[string]string) (map[string]string, error)) Handler {
+// EditMetadata has edit make the new pairs of an object of the present ones, keeps and returns them.
+type EditMetadata func(r *Request, edit func(present map[string]string) map[string]string) (map[string]string, error)
+
+// SetMetadataItem handles a request that sets the one pair of an object's metadata which the path names.
+func SetMetadataItem(change EditMetadata) Handler {
+	return func(r *Request) (int, any, error) {
+		var body struct {
+			Meta map[string]string `json:"meta"`
+		}
+		if err := r.Decode(&body); err != nil {
+			return 0, nil, err
+		}
+		key := r.PathValue("key")
+		if _, ok := body.Meta[key]; !ok || len(body.Meta) != 1 {
+			return 0, nil, BadRequest("Request body and URI mismatch")
+		}
+		if err := CheckMetadata(body.Meta); err != nil {
+			return 0, nil, err
+		}
+		_, err := change(r, func(present map[string]string) map[string]string {
+			merged := maps.Clone(present)
+			if merged == nil {
+				merged = map[string]string{}
+			}
+			maps.Copy(merged, body.Meta)
+			return merged
+		})
+		return http.StatusOK, map[string]any{"meta": body.Meta}, err
+	}
+}
+
+// SetMetadata handles a request that merges pairs into an object's metadata, or replaces all of it.
+func SetMetadata(replace bool, change EditMetadata) Handler {
 	return func(r *Request) (int, any, error) {
 		var body struct {
 			Metadata map[string]string `json:"metadata"`

@@ -41,27 +41,23 @@ const versionHeader = "Openstack-Api-Version"
 
 var versionForm = regexp.MustCompile(`^([1-9]\d*)\.([1-9]\d*|0)$`)
 
-// negotiate chooses the request's version and sets the answer's headers.
+// negotiate chooses the request's version and sets the answer's headers. What is no version, or one of an older
+// major version, is refused without them.
 func (vs *Range) negotiate(service string, r *http.Request, answer http.Header) (Version, error) {
-	vary := "OpenStack-API-Version"
-	if vs.Legacy != "" {
-		vary += ", X-OpenStack-Nova-API-Version"
-	}
-	answer.Set("Vary", vary)
 	asked := vs.asked(service, r)
-	if asked == "" {
-		vs.announce(service, vs.Min.String(), answer)
-		return vs.Min, nil
+	switch asked {
+	case "":
+		asked = vs.Min.String()
+	case "latest":
+		asked = vs.Max.String()
 	}
-	if asked == "latest" {
-		vs.announce(service, vs.Max.String(), answer)
-		return vs.Max, nil
-	}
-	vs.announce(service, asked, answer)
 	v, err := ParseVersion(asked)
 	var malformed *Error
 	if errors.As(err, &malformed) {
 		return vs.Min, err
+	}
+	if err != nil || v.Major >= vs.Min.Major {
+		vs.announce(service, asked, answer)
 	}
 	if err != nil || !v.AtLeast(vs.Min.Major, vs.Min.Minor) || !vs.Max.AtLeast(v.Major, v.Minor) {
 		return vs.Min, &Error{Status: http.StatusNotAcceptable, Type: "computeFault", Message: fmt.Sprintf(
@@ -71,10 +67,13 @@ func (vs *Range) negotiate(service string, r *http.Request, answer http.Header) 
 }
 
 func (vs *Range) announce(service, version string, answer http.Header) {
-	answer.Set(versionHeader, service+" "+version)
+	vary := "OpenStack-API-Version"
 	if vs.Legacy != "" {
+		vary += ", X-OpenStack-Nova-API-Version"
 		answer.Set(vs.Legacy, version)
 	}
+	answer.Set("Vary", vary)
+	answer.Set(versionHeader, service+" "+version)
 }
 
 // asked is the version in the request's headers: "compute 2.79, volume 3.42" or the legacy "2.79".

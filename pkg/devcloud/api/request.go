@@ -39,6 +39,9 @@ type Request struct {
 // SetHeader sets a header of the answer.
 func (r *Request) SetHeader(key, value string) { r.answer.Set(key, value) }
 
+// Bare takes request ids and microversion off the answer.
+func (r *Request) Bare() { clear(r.answer) }
+
 // maxBody bounds a request's body; the services' own limit is about 112 KiB.
 const maxBody = 1 << 20
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,13 +53,20 @@ func NewService(core *Core, d Dialect) *Service {
 // Handle adds a route ("GET /v2.0/networks/{id}") that asks for a valid token.
 func (s *Service) Handle(pattern string, h Handler) { s.mux.Handle(pattern, s.route(h, false)) }
 
-// Public adds a route that asks for no token and no microversion.
+// Public adds a route that asks for no token.
 func (s *Service) Public(pattern string, h Handler) { s.mux.Handle(pattern, s.route(h, true)) }
 
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := s.mux.Handler(r); pattern != "" {
 		s.mux.ServeHTTP(w, r)
+		return
+	}
+	if s.dialect.Unrouted != nil {
+		s.route(func(r *Request) (int, any, error) {
+			s.dialect.edge(r.answer)
+			return http.StatusNotFound, s.dialect.Unrouted, nil
+		}, true).ServeHTTP(w, r)
 		return
 	}
 	// Let the mux tell 404 from 405, then say it in the service's own words.
@@ -123,7 +131,7 @@ func (s *Service) answer(r *http.Request, h Handler, public bool, fault *Fault) 
 		}
 		req.Caller = caller
 	}
-	if vs := s.dialect.Versions; vs != nil && !public {
+	if vs := s.dialect.Versions; vs != nil && !unrouted(r) {
 		v, err := vs.negotiate(s.dialect.Service, r, a.header)
 		if err != nil {
 			return s.refuse(r, a.header, err)
@@ -139,11 +147,18 @@ func (s *Service) answer(r *http.Request, h Handler, public bool, fault *Fault) 
 }
 
 func (s *Service) anonymous(header http.Header) answer {
-	if !s.dialect.AnonymousID {
-		header = http.Header{}
-	}
+	s.dialect.edge(header)
 	header.Set("WWW-Authenticate", `Keystone uri="`+s.core.PublicURL+`/identity/v3"`)
 	return answer{status: http.StatusUnauthorized, header: header, body: unauthorized}
+}
+
+// edge takes the request ids away that answers from the edge do not carry.
+func (d Dialect) edge(header http.Header) {
+	for _, name := range d.RequestIDs {
+		if !slices.Contains(d.EdgeIDs, name) {
+			header.Del(name)
+		}
+	}
 }
 
 func (s *Service) refuse(r *http.Request, header http.Header, err error) answer {
@@ -165,15 +180,18 @@ func (s *Service) injected(f *Fault, header http.Header) answer {
 	return answer{status: f.Status, header: header, body: s.dialect.Body(&Error{Status: f.Status, Message: message})}
 }
 
+// unrouted reports whether no route was found for a request.
+func unrouted(r *http.Request) bool { return r.Pattern == "" }
+
 // routeOf is the route's path pattern, without the method.
 func routeOf(r *http.Request) string {
 	if _, path, ok := strings.Cut(r.Pattern, " "); ok {
 		return path
 	}
-	if r.Pattern != "" {
-		return r.Pattern
+	if unrouted(r) {
+		return "(none)"
 	}
-	return "(none)"
+	return r.Pattern
 }
 
 // answer is a response before it is written.

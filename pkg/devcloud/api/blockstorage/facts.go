@@ -2,7 +2,7 @@ package blockstorage
 
 import (
 	"net/http"
-	"strconv"
+	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -20,14 +20,14 @@ func (s service) typeID(name string) any {
 
 func (s service) types(r *api.Request) (int, any, error) {
 	all := s.volumes.Types()
-	page, next, err := api.Page(r, all, func(t blockstorage.Type) string { return t.ID }, maxItems, func(id string) error {
+	some, next, err := page(r, all, func(t blockstorage.Type) string { return t.ID }, func(id string) error {
 		return engine.Refuse(engine.NotFound, "Volume type %s could not be found.", id)
 	})
 	if err != nil {
 		return 0, nil, err
 	}
-	views := make([]any, len(page))
-	for i, t := range page {
+	views := make([]any, len(some))
+	for i, t := range some {
 		views[i] = typeView(t)
 	}
 	body := map[string]any{"volume_types": views}
@@ -41,7 +41,11 @@ func (s service) showType(r *api.Request) (int, any, error) {
 	id := r.PathValue("id")
 	for i, t := range s.volumes.Types() {
 		if t.ID == id || id == "default" && i == 0 {
-			return http.StatusOK, map[string]any{"volume_type": typeView(t)}, nil
+			view := typeView(t)
+			if id == "default" {
+				delete(view, "os-volume-type-access:is_public") // as in Cinder
+			}
+			return http.StatusOK, map[string]any{"volume_type": view}, nil
 		}
 	}
 	return 0, nil, engine.Refuse(engine.NotFound, "Volume type %s could not be found.", id)
@@ -90,19 +94,47 @@ func (s service) quotas(r *api.Request) (int, any, error) {
 		limits["volumes_"+t.Name], limits["gigabytes_"+t.Name], limits["snapshots_"+t.Name] = -1, -1, -1
 	}
 	set := map[string]any{"id": target}
-	withUsage, _ := strconv.ParseBool(r.URL.Query().Get("usage"))
+	withUsage, err := parseBool("usage", r.URL.Query().Get("usage"))
+	if err != nil {
+		return 0, nil, err
+	}
 	if !withUsage {
 		for name, limit := range limits {
 			set[name] = limit
 		}
 		return http.StatusOK, map[string]any{"quota_set": set}, nil
 	}
-	used := s.usage(target)
-	inUse := map[string]int64{"volumes": used.Volumes, "gigabytes": used.Gigabytes}
+	inUse := s.inUse(target)
 	for name, limit := range limits {
 		set[name] = map[string]int64{"limit": limit, "in_use": inUse[name], "reserved": 0}
 	}
 	return http.StatusOK, map[string]any{"quota_set": set}, nil
+}
+
+// inUse is what a project has by the names of the quotas.
+func (s service) inUse(projectID string) map[string]int64 {
+	used := map[string]int64{}
+	_ = s.view(func(tx *engine.Tx) error {
+		all := s.volumes.Usage(tx, projectID)
+		used["volumes"], used["gigabytes"] = all.Volumes, all.Gigabytes
+		for _, v := range s.volumes.List(tx, projectID) {
+			used["volumes_"+v.Type]++
+			used["gigabytes_"+v.Type] += max(v.SizeGiB, v.NewSizeGiB)
+		}
+		return nil
+	})
+	return used
+}
+
+// parseBool reads a truth value of a query as Cinder does; an absent one is false.
+func parseBool(name, text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "1", "t", "true", "on", "y", "yes":
+		return true, nil
+	case "", "0", "f", "false", "off", "n", "no":
+		return false, nil
+	}
+	return false, api.BadRequest("Value '%s' for '%s' is not a boolean.", text, name)
 }
 
 // eachAttachment visits a project's attachments, of the newest volume first.
@@ -124,10 +156,13 @@ func (s service) attachments(detailed bool) api.Handler {
 	}
 	return func(r *api.Request) (int, any, error) {
 		query := r.URL.Query()
+		if err := onlyFilters(r, attachmentFilters); err != nil {
+			return 0, nil, err
+		}
 		var all []pair
 		s.eachAttachment(r.Caller.ProjectID, func(v blockstorage.Volume, a blockstorage.Attachment) {
 			for name, value := range map[string]string{
-				"volume_id": v.ID, "instance_id": a.ServerID, "status": string(a.Status), "attach_status": string(a.Status),
+				"volume_id": v.ID, "instance_id": a.ServerID, "attach_status": string(a.Status),
 			} {
 				if want := query.Get(name); want != "" && want != value {
 					return
@@ -139,21 +174,19 @@ func (s service) attachments(detailed bool) api.Handler {
 			}
 			all = append(all, pair{a.ID, view})
 		})
-		page, next, err := api.Page(r, all, func(p pair) string { return p.id }, maxItems, unknownAttachment)
+		some, _, err := page(r, all, func(p pair) string { return p.id }, unknownAttachment) // Cinder links no pages here
 		if err != nil {
 			return 0, nil, err
 		}
-		views := make([]any, len(page))
-		for i, p := range page {
+		views := make([]any, len(some))
+		for i, p := range some {
 			views[i] = p.view
 		}
-		body := map[string]any{"attachments": views}
-		if next != nil {
-			body["attachments_links"] = next
-		}
-		return http.StatusOK, body, nil
+		return http.StatusOK, map[string]any{"attachments": views}, nil
 	}
 }
+
+var attachmentFilters = []string{"volume_id", "status", "instance_id", "attach_status"}
 
 func unknownAttachment(id string) error {
 	return engine.Refuse(engine.NotFound, "Volume attachment could not be found with filter: attachment_id = %s.", id)
@@ -197,12 +230,12 @@ func (s service) messages(r *api.Request) (int, any, error) {
 		}
 		return nil
 	})
-	page, next, err := api.Page(r, all, func(m blockstorage.Message) string { return m.ID }, maxItems, unknownMessage)
+	some, next, err := page(r, all, func(m blockstorage.Message) string { return m.ID }, unknownMessage)
 	if err != nil {
 		return 0, nil, err
 	}
-	views := make([]any, len(page))
-	for i, m := range page {
+	views := make([]any, len(some))
+	for i, m := range some {
 		views[i] = messageView(r, m)
 	}
 	body := map[string]any{"messages": views}

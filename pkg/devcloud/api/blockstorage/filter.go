@@ -3,15 +3,42 @@ package blockstorage
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
 )
 
-// parseFilter reads a list's query. Parameters that Cinder does not filter by for members are ignored, as it does.
+// volumeFilters are what Cinder filters volumes by for members.
+var volumeFilters = []string{"name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size", "created_at", "updated_at"}
+
+// onlyFilters refuses what is no filter, from 3.31 on; before, it is ignored.
+func onlyFilters(r *api.Request, known []string) error {
+	if !r.Version.AtLeast(3, 31) {
+		return nil
+	}
+	common := []string{"limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants"}
+	if r.Version.AtLeast(3, 45) {
+		common = append(common, "with_count")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
+		if !slices.Contains(known, name) && !slices.Contains(common, name) {
+			return api.BadRequest("Invalid filters %s are found in query options.", name)
+		}
+	}
+	return nil
+}
+
+// parseFilter reads a list's query.
 func parseFilter(r *api.Request) (func(blockstorage.Volume) bool, error) {
+	if err := onlyFilters(r, volumeFilters); err != nil {
+		return nil, err
+	}
 	query := r.URL.Query()
 	var tests []func(blockstorage.Volume) bool
 	for name, field := range map[string]func(v blockstorage.Volume) string{
@@ -19,38 +46,69 @@ func parseFilter(r *api.Request) (func(blockstorage.Volume) bool, error) {
 		"status":            func(v blockstorage.Volume) string { return string(v.Status) },
 		"availability_zone": func(v blockstorage.Volume) string { return v.Zone },
 		"size":              func(v blockstorage.Volume) string { return strconv.FormatInt(v.SizeGiB, 10) },
-		"id":                func(v blockstorage.Volume) string { return v.ID },
 		"bootable":          func(blockstorage.Volume) string { return "false" },
 	} {
 		if want, ok := query[name]; ok {
-			tests = append(tests, func(v blockstorage.Volume) bool { return field(v) == want[0] })
+			tests = append(tests, func(v blockstorage.Volume) bool { return strings.EqualFold(field(v), want[0]) }) // as MySQL compares
 		}
-	}
-	if part := query.Get("name~"); part != "" && r.Version.AtLeast(3, 31) {
-		tests = append(tests, func(v blockstorage.Volume) bool { return strings.Contains(v.Name, part) })
 	}
 	if text := query.Get("metadata"); text != "" {
-		want, err := parseDict(text)
+		tests = append(tests, hasMetadata(text))
+	}
+	if r.Version.AtLeast(3, 60) {
+		times, err := timeFilters(query)
 		if err != nil {
-			return nil, api.BadRequest("Invalid input received: metadata filter %s: %v", text, err)
+			return nil, err
 		}
-		tests = append(tests, func(v blockstorage.Volume) bool {
-			for key, value := range want {
-				if got, ok := v.Metadata[key]; !ok || got != value {
-					return false
-				}
-			}
-			return true
-		})
+		tests = append(tests, times...)
 	}
 	return func(v blockstorage.Volume) bool {
-		for _, ok := range tests {
-			if !ok(v) {
+		return !slices.ContainsFunc(tests, func(holds func(blockstorage.Volume) bool) bool { return !holds(v) })
+	}, nil
+}
+
+// hasMetadata matches volumes with all pairs of a dictionary; what is none matches nothing.
+func hasMetadata(text string) func(blockstorage.Volume) bool {
+	want, err := parseDict(text)
+	return func(v blockstorage.Volume) bool {
+		for key, value := range want {
+			if got, ok := v.Metadata[key]; !ok || got != value {
 				return false
 			}
 		}
-		return true
-	}, nil
+		return err == nil
+	}
+}
+
+// timeFilters read created_at and updated_at: operators with times, "gt:2020-01-01T00:00:00,lt:2021-01-01T00:00:00".
+func timeFilters(query url.Values) (tests []func(blockstorage.Volume) bool, err error) {
+	for name, field := range map[string]func(v blockstorage.Volume) time.Time{
+		"created_at": func(v blockstorage.Volume) time.Time { return v.Created },
+		"updated_at": func(v blockstorage.Volume) time.Time { return v.Updated },
+	} {
+		if query.Get(name) == "" {
+			continue
+		}
+		for one := range strings.SplitSeq(query.Get(name), ",") {
+			operator, text, found := strings.Cut(one, ":")
+			holds := comparisons[operator]
+			if !found || holds == nil {
+				operator, text, holds = "eq", one, comparisons["eq"]
+			}
+			at, err := time.Parse("2006-01-02T15:04:05", strings.TrimSuffix(text, "Z"))
+			if err != nil {
+				return nil, api.BadRequest("Invalid input received: %s: %s is no time for %s", name, text, operator)
+			}
+			tests = append(tests, func(v blockstorage.Volume) bool { return holds(field(v).Truncate(time.Second).Compare(at)) })
+		}
+	}
+	return tests, nil
+}
+
+var comparisons = map[string]func(c int) bool{
+	"gt": func(c int) bool { return c > 0 }, "gte": func(c int) bool { return c >= 0 },
+	"lt": func(c int) bool { return c < 0 }, "lte": func(c int) bool { return c <= 0 },
+	"eq": func(c int) bool { return c == 0 }, "neq": func(c int) bool { return c != 0 },
 }
 
 // parseDict reads {'k': 'v'} as Python writes it, or the same in JSON.

@@ -20,8 +20,8 @@ func New(core *api.Core, e *engine.Engine, volumes *blockstorage.Service) *api.S
 	s := service{e, volumes}
 	r := api.NewService(core, api.BlockStorage)
 	r.Public("GET /{$}", versions)
-	r.Public("GET /v3/{$}", versions)
-	r.Public("GET /v3", versions)
+	r.Handle("GET /v3/{$}", versions)
+	r.Handle("GET /v3", versions)
 	handle := func(pattern string, h api.Handler) { r.Handle(pattern, ownProject(h)) }
 	handle("POST /v3/{project_id}/volumes", s.create)
 	handle("GET /v3/{project_id}/volumes", s.list(false))
@@ -33,6 +33,8 @@ func New(core *api.Core, e *engine.Engine, volumes *blockstorage.Service) *api.S
 	handle("GET /v3/{project_id}/volumes/{id}/metadata", s.metadata)
 	handle("POST /v3/{project_id}/volumes/{id}/metadata", api.SetMetadata(false, s.editMetadata))
 	handle("PUT /v3/{project_id}/volumes/{id}/metadata", api.SetMetadata(true, s.editMetadata))
+	handle("GET /v3/{project_id}/volumes/{id}/metadata/{key}", s.metadataItem)
+	handle("PUT /v3/{project_id}/volumes/{id}/metadata/{key}", api.SetMetadataItem(s.editMetadata))
 	handle("DELETE /v3/{project_id}/volumes/{id}/metadata/{key}", s.deleteMetadata)
 	handle("GET /v3/{project_id}/types", s.types)
 	handle("POST /v3/{project_id}/types", api.AdminOnly("volume_extension:type_create"))
@@ -45,6 +47,8 @@ func New(core *api.Core, e *engine.Engine, volumes *blockstorage.Service) *api.S
 	handle("GET /v3/{project_id}/attachments/detail", since(27, s.attachments(true)))
 	handle("GET /v3/{project_id}/attachments/{id}", since(27, s.attachment))
 	handle("DELETE /v3/{project_id}/attachments/{id}", since(27, s.deleteAttachment))
+	handle("GET /v3/{project_id}/os-services", api.AdminOnly("volume_extension:services:index"))
+	handle("GET /v3/{project_id}/scheduler-stats/get_pools", api.AdminOnly("scheduler_extension:scheduler_stats:get_pools"))
 	handle("GET /v3/{project_id}/messages", since(3, s.messages))
 	handle("GET /v3/{project_id}/messages/{id}", since(3, s.message))
 	return r

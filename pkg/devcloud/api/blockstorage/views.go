@@ -17,6 +17,13 @@ func stamp(t time.Time) any {
 	return t.UTC().Format(timeFormat)
 }
 
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 func links(r *api.Request, kind, id string) []api.Link {
 	project := r.Caller.ProjectID
 	return []api.Link{
@@ -27,7 +34,7 @@ func links(r *api.Request, kind, id string) []api.Link {
 
 // summary is a volume in a list without details.
 func summary(r *api.Request, v blockstorage.Volume) map[string]any {
-	return map[string]any{"id": v.ID, "name": v.Name, "links": links(r, "volumes", v.ID)}
+	return map[string]any{"id": v.ID, "name": orNull(v.Name), "links": links(r, "volumes", v.ID)}
 }
 
 // created is a volume in the answer to its creation; the other views add to it.
@@ -35,7 +42,7 @@ func (s service) created(r *api.Request, v blockstorage.Volume) map[string]any {
 	view := map[string]any{
 		"id": v.ID, "status": v.Status, "size": v.SizeGiB, "availability_zone": v.Zone,
 		"created_at": stamp(v.Created), "updated_at": stamp(v.Updated),
-		"name": v.Name, "description": v.Description, "volume_type": v.Type,
+		"name": orNull(v.Name), "description": v.Description, "volume_type": v.Type,
 		"snapshot_id": nil, "source_volid": nil, "metadata": v.Metadata, "links": links(r, "volumes", v.ID),
 		"user_id": v.UserID, "bootable": "false", "encrypted": false, "replication_status": nil,
 		"consistencygroup_id": nil, "multiattach": v.Multiattach, "attachments": attachmentItems(v),

@@ -1,20 +1,20 @@
 package blockstorage
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/blockstorage"
 )
-
-// maxItems is Cinder's osapi_max_limit.
-const maxItems = 1000
 
 type createBody struct {
 	Volume *struct {
@@ -28,6 +28,7 @@ type createBody struct {
 		SourceVolume string            `json:"source_volid"`
 		Image        string            `json:"imageRef"`
 		Backup       string            `json:"backup_id"`
+		Multiattach  bool              `json:"multiattach"`
 	} `json:"volume"`
 }
 
@@ -46,7 +47,10 @@ func (s service) create(r *api.Request) (int, any, error) {
 	case in.Backup != "":
 		return 0, nil, api.Errorf(http.StatusNotFound, "Backup %s could not be found.", in.Backup)
 	case in.SourceVolume != "":
-		return 0, nil, api.BadRequest("Invalid input for field/attribute source_volid: this cloud does not clone volumes.")
+		return 0, nil, s.refuseClone(r, in.SourceVolume)
+	case in.Multiattach:
+		return 0, nil, api.BadRequest("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. " +
+			"Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
 	case in.Image != "":
 		return 0, nil, api.BadRequest("Invalid image identifier or unable to access requested image.")
 	}
@@ -54,7 +58,7 @@ func (s service) create(r *api.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := checkStrings(in.Name, in.Metadata); err != nil {
+	if err := checkStrings(in.Name, in.Description, in.Metadata); err != nil {
 		return 0, nil, err
 	}
 	var v blockstorage.Volume
@@ -72,72 +76,61 @@ func (s service) create(r *api.Request) (int, any, error) {
 	return http.StatusAccepted, map[string]any{"volume": s.created(r, v)}, nil
 }
 
+// refuseClone refuses a volume that shall be a copy of another one.
+func (s service) refuseClone(r *api.Request, source string) error {
+	return s.view(func(tx *engine.Tx) error {
+		if _, err := s.volumes.Get(tx, r.Caller.ProjectID, source); err != nil {
+			return err
+		}
+		return api.BadRequest("Invalid input for field/attribute source_volid: this cloud does not clone volumes.")
+	})
+}
+
+var digits = regexp.MustCompile(`^[0-9]+$`)
+
 // parseSize reads a number of GiB, which Cinder takes as a JSON number or as a string.
 func parseSize(field string, raw json.RawMessage) (int64, error) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: None. None is not of type 'integer', 'string'", field)
+		return 0, api.BadRequest("'%s' is a required property", field)
 	}
 	text := string(raw)
+	wrong := func(why string) error {
+		return api.BadRequest("Invalid input for field/attribute %s. Value: %s. %s", field, text, why)
+	}
 	if raw[0] == '"' {
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return 0, api.BadRequest("Malformed request body: %v", err)
 		}
+		if !digits.MatchString(text) {
+			return 0, wrong("'" + text + "' does not match '^[0-9]+$'")
+		}
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: %s. '%s' is not of type 'integer'", field, text, text)
-	}
-	if n < 1 {
-		return 0, api.BadRequest("Invalid input for field/attribute %s. Value: %d. %d is less than the minimum of 1", field, n, n)
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		return 0, wrong(text + " is not of type 'integer', 'string'")
+	case n < 1:
+		return 0, wrong(text + " is less than the minimum of 1")
+	case n > math.MaxInt32:
+		return 0, wrong(text + " is greater than the maximum of 2147483647")
 	}
 	return n, nil
 }
 
-func checkStrings(name string, metadata map[string]string) error {
-	if len(name) > api.MaxString {
-		return api.BadRequest("Invalid input for field/attribute name. Value: %s. '%s' is too long", name, name)
+func checkStrings(name string, description *string, metadata map[string]string) error {
+	for _, text := range []struct{ what, value string }{{"name", name}, {"description", orEmpty(description)}} {
+		if n := utf8.RuneCountInString(text.value); n > api.MaxString {
+			return api.BadRequest("Invalid input received: %s has %d characters, more than %d.", text.what, n, api.MaxString)
+		}
 	}
 	return api.CheckMetadata(metadata)
 }
 
-func (s service) list(detailed bool) api.Handler {
-	return func(r *api.Request) (int, any, error) {
-		match, err := parseFilter(r)
-		if err != nil {
-			return 0, nil, err
-		}
-		var all []blockstorage.Volume
-		_ = s.view(func(tx *engine.Tx) error {
-			for _, v := range s.volumes.List(tx, r.Caller.ProjectID) {
-				if match(v) {
-					all = append(all, v)
-				}
-			}
-			return nil
-		})
-		page, next, err := api.Page(r, all, func(v blockstorage.Volume) string { return v.ID }, maxItems, unknownVolume)
-		if err != nil {
-			return 0, nil, err
-		}
-		views := make([]any, len(page))
-		for i, v := range page {
-			if views[i] = summary(r, v); detailed {
-				views[i] = s.detail(r, v)
-			}
-		}
-		body := map[string]any{"volumes": views}
-		if next != nil {
-			body["volumes_links"] = next
-		}
-		if withCount, _ := strconv.ParseBool(r.URL.Query().Get("with_count")); withCount && r.Version.AtLeast(3, 45) {
-			body["count"] = len(all)
-		}
-		return http.StatusOK, body, nil
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
 	}
-}
-
-func unknownVolume(id string) error {
-	return engine.Refuse(engine.NotFound, "Volume %s could not be found.", id)
+	return *text
 }
 
 func (s service) show(r *api.Request) (int, any, error) {
@@ -160,31 +153,24 @@ func (s service) change(r *api.Request, change func(v blockstorage.Volume) block
 }
 
 func (s service) update(r *api.Request) (int, any, error) {
-	var body struct {
-		Volume *struct {
-			Name        *string           `json:"name"`
-			Description *string           `json:"description"`
-			Metadata    map[string]string `json:"metadata"`
-			// The names of the first API, which the command line still uses.
-			DisplayName        *string `json:"display_name"`
-			DisplayDescription *string `json:"display_description"`
-		} `json:"volume"`
+	var in struct {
+		Name        engine.Optional[string] `json:"name"`
+		Description engine.Optional[string] `json:"description"`
+		Metadata    map[string]string       `json:"metadata"`
+		// The names of the first API, which the command line still uses.
+		DisplayName        engine.Optional[string] `json:"display_name"`
+		DisplayDescription engine.Optional[string] `json:"display_description"`
 	}
-	if err := r.Decode(&body); err != nil {
+	if err := collection.DecodeOr(r, "volume", &in, api.BadRequest("'volume' is a required property"), unexpected); err != nil {
 		return 0, nil, err
 	}
-	in := body.Volume
-	if in != nil {
-		in.Name, in.Description = cmp.Or(in.Name, in.DisplayName), cmp.Or(in.Description, in.DisplayDescription)
+	if !in.Name.Set {
+		in.Name = in.DisplayName
 	}
-	if in == nil || in.Name == nil && in.Description == nil && in.Metadata == nil {
-		return 0, nil, api.BadRequest("Invalid input for field/attribute volume. At least one of name, description and metadata must be given")
+	if !in.Description.Set {
+		in.Description = in.DisplayDescription
 	}
-	name := ""
-	if in.Name != nil {
-		name = *in.Name
-	}
-	if err := checkStrings(name, in.Metadata); err != nil {
+	if err := checkStrings(in.Name.Or("", ""), in.Description.Pointer(), in.Metadata); err != nil {
 		return 0, nil, err
 	}
 	v, err := s.change(r, func(blockstorage.Volume) blockstorage.Change {
@@ -196,8 +182,20 @@ func (s service) update(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"volume": s.created(r, v)}, nil
 }
 
+// unexpected is the error for an attribute that a request may not have.
+func unexpected(attribute string) error {
+	return api.BadRequest("Additional properties are not allowed ('%s' was unexpected)", attribute)
+}
+
 func (s service) delete(r *api.Request) (int, any, error) {
-	err := s.engine.Update(func(tx *engine.Tx) error {
+	force, err := parseBool("force", r.URL.Query().Get("force"))
+	if err != nil {
+		return 0, nil, err
+	}
+	if force && r.Version.AtLeast(3, 23) {
+		return api.AdminOnly("volume:force_delete")(r)
+	}
+	err = s.engine.Update(func(tx *engine.Tx) error {
 		return s.volumes.Delete(tx, r.Caller.ProjectID, r.PathValue("id"))
 	})
 	return http.StatusAccepted, nil, err
@@ -220,7 +218,7 @@ func (s service) action(r *api.Request) (int, any, error) {
 		case "os-detach":
 			return s.detachByHand(r)
 		}
-		return 0, nil, api.BadRequest("There is no such action: %s", name)
+		return 0, nil, api.BadRequest("There is no such action: %s. Verify the request body and Content-Type header and try again.", name)
 	}
 	return 0, nil, api.BadRequest("Malformed request body")
 }
@@ -270,7 +268,7 @@ func (s service) detachByHand(r *api.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	if len(v.Attachments) == 0 {
-		return 0, nil, api.BadRequest("Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.")
+		return http.StatusAccepted, nil, nil
 	}
 	return 0, nil, refuseBehindNova(v.Attachments[0])
 }
@@ -295,6 +293,23 @@ func (s service) editMetadata(r *api.Request, edit func(map[string]string) map[s
 	return v.Metadata, err
 }
 
+func (s service) metadataItem(r *api.Request) (int, any, error) {
+	v, err := s.get(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	key := r.PathValue("key")
+	value, ok := v.Metadata[key]
+	if !ok {
+		return 0, nil, noMetadataItem(v.ID, key)
+	}
+	return http.StatusOK, map[string]any{"meta": map[string]string{key: value}}, nil
+}
+
+func noMetadataItem(id, key string) error {
+	return engine.Refuse(engine.NotFound, "Volume %s has no metadata with key %s.", id, key)
+}
+
 func (s service) deleteMetadata(r *api.Request) (int, any, error) {
 	key := r.PathValue("key")
 	err := s.engine.Update(func(tx *engine.Tx) error {
@@ -303,7 +318,7 @@ func (s service) deleteMetadata(r *api.Request) (int, any, error) {
 			return err
 		}
 		if _, ok := v.Metadata[key]; !ok {
-			return engine.Refuse(engine.NotFound, "Metadata item was not found")
+			return noMetadataItem(v.ID, key)
 		}
 		kept := maps.Clone(v.Metadata)
 		delete(kept, key)

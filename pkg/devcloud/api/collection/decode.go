@@ -30,13 +30,18 @@ var unknownField = regexp.MustCompile(`unknown field "(.*)"`)
 // refuses attributes that the resource does not have: what a cloud cannot do it must not accept silently. unknown makes
 // the service's error of such an attribute.
 func Decode(r *api.Request, member string, into any, unknown func(attribute string) error) error {
+	return DecodeOr(r, member, into, api.BadRequest("Unable to find '%s' in request body", member), unknown)
+}
+
+// DecodeOr is Decode with the service's error for a body without the member.
+func DecodeOr(r *api.Request, member string, into any, missing error, unknown func(attribute string) error) error {
 	var body map[string]json.RawMessage
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
 	raw, ok := body[member]
 	if !ok {
-		return api.BadRequest("Unable to find '%s' in request body", member)
+		return missing
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
@@ -46,6 +51,10 @@ func Decode(r *api.Request, member string, into any, unknown func(attribute stri
 	}
 	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
 		return unknown(m[1])
+	}
+	var own *api.Error
+	if errors.As(err, &own) { // of an attribute that reads itself
+		return own
 	}
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field == "" {

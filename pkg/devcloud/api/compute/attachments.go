@@ -2,6 +2,10 @@ package compute
 
 import (
 	"net/http"
+	"regexp"
+	"strconv"
+
+	"github.com/google/uuid"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -10,22 +14,46 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
 )
 
+// attachments lists a server's volumes. Nova's limit and offset count the root disk before them, which is no volume.
 func (s service) attachments(r *api.Request) (int, any, error) {
+	if err := checkQuery(r, "limit", "offset"); err != nil {
+		return 0, nil, err
+	}
+	limit, err := pageNumber(r, "limit", maxItems)
+	if err != nil {
+		return 0, nil, err
+	}
+	offset, err := pageNumber(r, "offset", 0)
+	if err != nil {
+		return 0, nil, err
+	}
 	views := []any{}
-	err := s.engine.View(func(tx *engine.Tx) error {
+	err = s.engine.View(func(tx *engine.Tx) error {
 		v, err := s.compute.Get(tx, r.Caller.ProjectID, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
-		page, _, err := api.Page(r, s.compute.Volumes(tx, v.ID), func(v blockstorage.Volume) string { return v.ID }, maxItems,
-			func(id string) error { return api.BadRequest("marker [%s] not found", id) })
-		for _, volume := range page {
-			a, _ := volume.On(v.ID)
-			views = append(views, attachmentView(r, v.ID, volume.ID, a))
+		for i, volume := range s.compute.Volumes(tx, v.ID) {
+			if disk := i + 1; disk >= offset && disk < offset+limit {
+				a, _ := volume.On(v.ID)
+				views = append(views, attachmentView(r, v.ID, volume.ID, a))
+			}
 		}
-		return err
+		return nil
 	})
 	return http.StatusOK, map[string]any{"volumeAttachments": views}, err
+}
+
+func pageNumber(r *api.Request, name string, def int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, api.BadRequest("Invalid input for query parameters %s. Value: %s. '%s' does not match '^[0-9]*$'", name, text, text)
+	}
+	return n, nil
 }
 
 func (s service) attachment(r *api.Request) (int, any, error) {
@@ -48,19 +76,47 @@ func (s service) attachment(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"volumeAttachment": view}, err
 }
 
-func (s service) attach(r *api.Request) (int, any, error) {
-	var body struct {
-		Attachment *struct {
-			VolumeID string `json:"volumeId"`
-		} `json:"volumeAttachment"`
+var devicePattern = regexp.MustCompile(`(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$`)
+
+// attachRequest is what POST os-volume_attachments may ask for.
+type attachRequest struct {
+	VolumeID string  `json:"volumeId"`
+	Device   *string `json:"device"`                // a wish that this cloud, like most, does not grant
+	Tag      *string `json:"tag"`                   // 2.49
+	Ends     *bool   `json:"delete_on_termination"` // 2.79
+}
+
+func (in attachRequest) check(r *api.Request) error {
+	if err := sinceVersion(r, 49, "tag", in.Tag != nil); err != nil {
+		return err
 	}
-	if err := r.Decode(&body); err != nil {
+	if err := sinceVersion(r, 79, "delete_on_termination", in.Ends != nil); err != nil {
+		return err
+	}
+	switch {
+	case in.VolumeID == "":
+		return api.BadRequest("Invalid input for field/attribute volumeAttachment. Value: {}. 'volumeId' is a required property")
+	case uuid.Validate(in.VolumeID) != nil:
+		return api.BadRequest("Invalid input for field/attribute volumeId. Value: %s. '%s' is not a 'uuid'", in.VolumeID, in.VolumeID)
+	case in.Device != nil && !devicePattern.MatchString(*in.Device):
+		return api.BadRequest("Invalid input for field/attribute device. Value: %s. '%s' does not match '%s'", *in.Device, *in.Device, devicePattern)
+	case in.Tag != nil:
+		return api.BadRequest("Invalid input for field/attribute tag: this cloud does not tag devices.")
+	case in.Ends != nil && *in.Ends:
+		return api.BadRequest("Invalid input for field/attribute delete_on_termination: this cloud keeps a server's volumes.")
+	}
+	return nil
+}
+
+func (s service) attach(r *api.Request) (int, any, error) {
+	var in attachRequest
+	if err := decode(r, "volumeAttachment", &in); err != nil {
 		return 0, nil, err
 	}
-	if body.Attachment == nil || body.Attachment.VolumeID == "" {
-		return 0, nil, api.BadRequest("Invalid input for field/attribute volumeAttachment. Value: None. 'volumeId' is a required property")
+	if err := in.check(r); err != nil {
+		return 0, nil, err
 	}
-	server, volume := r.PathValue("id"), body.Attachment.VolumeID
+	server, volume := r.PathValue("id"), in.VolumeID
 	var a blockstorage.Attachment
 	err := s.engine.Update(func(tx *engine.Tx) error {
 		if !r.Version.AtLeast(2, 60) && s.compute.Multiattach(tx, r.Caller.ProjectID, volume) {
@@ -131,7 +187,7 @@ func (s service) showInterface(r *api.Request) (int, any, error) {
 			return http.StatusOK, map[string]any{"interfaceAttachment": interfaceView(r, p)}, nil
 		}
 	}
-	return 0, nil, engine.Refuse(engine.NotFound, "Instance %s does not have a port with id %s", r.PathValue("id"), r.PathValue("port"))
+	return 0, nil, engine.Refuse(engine.NotFound, "Port id %s could not be found.", r.PathValue("port"))
 }
 
 func (s service) addInterface(r *api.Request) (int, any, error) {

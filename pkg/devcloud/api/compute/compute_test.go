@@ -179,7 +179,7 @@ func TestServersAreRefused(t *testing.T) {
 		{"no name", "POST", "/v2.1/servers", `{"server":{"name":" ","flavorRef":"1"}}`, 400, "badRequest", "name"},
 		{"a long name", "POST", "/v2.1/servers", `{"server":{"name":"` + long + `","flavorRef":"1"}}`, 400, "badRequest", "name"},
 		{"several at once", "POST", "/v2.1/servers", create(`"max_count":2`), 400, "badRequest", "max_count"},
-		{"a long value", "POST", "/v2.1/servers", create(`"metadata":{"k":"` + long + `"}`), 400, "badRequest", "metadata"},
+		{"a long value", "POST", "/v2.1/servers", create(`"metadata":{"k":"` + long + `"}`), 400, "badRequest", "too long"},
 		{"an empty key", "POST", "/v2.1/servers", create(`"metadata":{"":"v"}`), 400, "badRequest", "metadata"},
 		{"too much metadata", "POST", "/v2.1/servers", create(`"metadata":` + string(tooMany)), 403, "forbidden", "128"},
 		{"networks of no shape", "POST", "/v2.1/servers", create(`"networks":"some"`), 400, "badRequest", "networks"},
@@ -204,8 +204,6 @@ func TestServersAreRefused(t *testing.T) {
 		{"an unknown flavor's specs", "GET", "/v2.1/flavors/9/os-extra_specs", ``, 404, "itemNotFound", "Flavor 9"},
 		{"the machines of a zone", "GET", "/v2.1/os-availability-zone/detail", ``, 403, "forbidden", "os-availability-zone:detail"},
 		{"another project's quota", "GET", "/v2.1/os-quota-sets/theirs", ``, 403, "forbidden", "os-quota-sets:show"},
-		{"a route that is not here", "GET", "/v2.1/os-keypairs", ``, 404, "itemNotFound", "could not be found"},
-		{"a method that is not here", "PATCH", "/v2.1/servers", ``, 405, "badMethod", "PATCH"},
 	})
 	n.server("first")
 	n.server("second")
@@ -262,7 +260,8 @@ func TestAttachmentsAndInterfacesAreRefused(t *testing.T) {
 	volumes := at + "/os-volume_attachments"
 	attach := func(volume string) string { return `{"volumeAttachment":{"volumeId":"` + volume + `"}}` }
 	n.refuses([]refusal{
-		{"no volume", "POST", volumes, `{}`, 400, "badRequest", "'volumeId' is a required property"},
+		{"no attachment", "POST", volumes, `{}`, 400, "badRequest", "'volumeAttachment' is a required property"},
+		{"no volume", "POST", volumes, `{"volumeAttachment":{}}`, 400, "badRequest", "'volumeId' is a required property"},
 		{"an unknown volume", "POST", volumes, attach(unknown), 404, "itemNotFound", "Volume " + unknown},
 		{"another project's volume", "POST", volumes, attach(theirs), 404, "itemNotFound", "Volume " + theirs},
 		{"an unknown server", "POST", "/v2.1/servers/" + unknown + "/os-volume_attachments", attach(mine), 404, "itemNotFound", "Instance " + unknown},
@@ -283,7 +282,7 @@ func TestAttachmentsAndInterfacesAreRefused(t *testing.T) {
 	n.refuses([]refusal{
 		{"a volume twice", "POST", volumes, attach(mine), 400, "badRequest", "already attached to instances: " + id},
 		{"more volumes than a server may have", "POST", volumes, attach(second), 403, "forbidden", "(1)"},
-		{"a marker that is gone", "GET", volumes + "?marker=" + second, ``, 400, "badRequest", "marker"},
+		{"a tag for the device", "POST", volumes, `{"volumeAttachment":{"volumeId":"` + second + `","tag":"x"}}`, 400, "badRequest", "tag"},
 	})
 	if seen := n.e.Violations(); len(seen) > 0 {
 		t.Errorf("violations %+v", seen)
@@ -305,10 +304,13 @@ func TestMicroversionsOfCompute(t *testing.T) {
 		{"Openstack-Api-Version", "compute latest", 200, "2.93"},
 		{"X-Openstack-Nova-Api-Version", "2.47", 200, "2.47"},
 		{"Openstack-Api-Version", "compute 2.999", 406, "2.999"},
-		{"Openstack-Api-Version", "compute two", 400, "two"},
+		{"Openstack-Api-Version", "compute two", 400, ""},
 	} {
+		if tt.announced != "" {
+			tt.announced = "compute " + tt.announced
+		}
 		w := n.call("GET", "/v2.1/servers", "", tt.header, tt.version)
-		if w.Code != tt.want || w.Header().Get("Openstack-Api-Version") != "compute "+tt.announced {
+		if w.Code != tt.want || w.Header().Get("Openstack-Api-Version") != tt.announced {
 			t.Errorf("%s %s: %d %v", tt.header, tt.version, w.Code, w.Header())
 		}
 	}

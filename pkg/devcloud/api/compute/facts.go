@@ -1,7 +1,9 @@
 package compute
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
@@ -31,17 +33,31 @@ func flavorView(r *api.Request, f compute.Flavor) map[string]any {
 
 func (s service) flavors(detailed bool) api.Handler {
 	return func(r *api.Request) (int, any, error) {
-		page, next, err := api.Page(r, s.compute.Flavors(), func(f compute.Flavor) string { return f.ID }, maxItems, func(id string) error {
-			return api.BadRequest("marker [%s] not found", id)
-		})
+		if err := checkQuery(r, "limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"); err != nil {
+			return 0, nil, err
+		}
+		memory, err := wholeNumber(r, "minRam")
 		if err != nil {
 			return 0, nil, err
 		}
-		views := make([]any, len(page))
-		for i, f := range page {
-			if views[i] = map[string]any{"id": f.ID, "name": f.Name, "links": links(r, "flavors", f.ID)}; detailed {
-				views[i] = flavorView(r, f)
+		disk, err := wholeNumber(r, "minDisk")
+		if err != nil {
+			return 0, nil, err
+		}
+		all := slices.DeleteFunc(slices.Clone(s.compute.Flavors()), func(f compute.Flavor) bool { return f.RAMMiB < memory || f.DiskGiB < disk })
+		some, next, err := page(r, all, func(f compute.Flavor) string { return f.ID })
+		if err != nil {
+			return 0, nil, err
+		}
+		views := make([]any, len(some))
+		for i, f := range some {
+			view := flavorView(r, f)
+			if !detailed {
+				maps.DeleteFunc(view, func(name string, _ any) bool {
+					return !slices.Contains([]string{"id", "name", "links", "description"}, name)
+				})
 			}
+			views[i] = view
 		}
 		body := map[string]any{"flavors": views}
 		if next != nil {

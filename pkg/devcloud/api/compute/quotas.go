@@ -62,12 +62,37 @@ func (s service) quotas(r *api.Request) (int, any, error) {
 	return http.StatusOK, map[string]any{"quota_set": set}, nil
 }
 
-func (s service) limits(r *api.Request) (int, any, error) {
-	var used compute.Quota
+// quotaDetails are a project's quotas with what is used of them.
+func (s service) quotaDetails(r *api.Request) (int, any, error) {
+	project := r.PathValue("project_id")
+	if project != r.Caller.ProjectID {
+		return 0, nil, engine.Refuse(engine.Forbidden, "Policy doesn't allow os_compute_api:os-quota-sets:detail to be performed.")
+	}
+	used := s.used(project)
+	set := map[string]any{"id": project}
+	for _, l := range limits {
+		if l.quota == "" || !l.shown(r) {
+			continue
+		}
+		detail := map[string]int{"limit": l.value(s.compute.Quota()), "in_use": 0, "reserved": 0}
+		if l.of != nil {
+			detail["in_use"] = l.of(used)
+		}
+		set[l.quota] = detail
+	}
+	return http.StatusOK, map[string]any{"quota_set": set}, nil
+}
+
+func (s service) used(projectID string) (used compute.Quota) {
 	_ = s.engine.View(func(tx *engine.Tx) error {
-		used = s.compute.Usage(tx, r.Caller.ProjectID)
+		used = s.compute.Usage(tx, projectID)
 		return nil
 	})
+	return used
+}
+
+func (s service) limits(r *api.Request) (int, any, error) {
+	used := s.used(r.Caller.ProjectID)
 	absolute := map[string]any{}
 	for _, l := range limits {
 		if !l.shown(r) {

@@ -31,6 +31,7 @@ func New(core *api.Core, e *engine.Engine, servers *compute.Service) *api.Servic
 	r.Handle("GET /v2.1/limits", s.limits)
 	r.Handle("GET /v2.1/os-quota-sets/{project_id}", s.quotas)
 	r.Handle("GET /v2.1/os-quota-sets/{project_id}/defaults", s.quotas)
+	r.Handle("GET /v2.1/os-quota-sets/{project_id}/detail", s.quotaDetails)
 	r.Handle("POST /v2.1/flavors", api.AdminOnly("os_compute_api:os-flavor-manage:create"))
 	r.Handle("GET /v2.1/os-hypervisors", api.AdminOnly("os_compute_api:os-hypervisors:list"))
 	r.Handle("GET /v2.1/os-hypervisors/detail", api.AdminOnly("os_compute_api:os-hypervisors:list-detail"))
@@ -43,10 +44,12 @@ func New(core *api.Core, e *engine.Engine, servers *compute.Service) *api.Servic
 	r.Handle("DELETE /v2.1/servers/{id}", s.delete)
 	r.Handle("POST /v2.1/servers/{id}/action", s.action)
 	r.Handle("GET /v2.1/servers/{id}/ips", s.addresses)
+	r.Handle("GET /v2.1/servers/{id}/ips/{network}", s.addressesOn)
 	r.Handle("GET /v2.1/servers/{id}/metadata", s.metadata)
 	r.Handle("POST /v2.1/servers/{id}/metadata", api.SetMetadata(false, s.editMetadata))
 	r.Handle("PUT /v2.1/servers/{id}/metadata", api.SetMetadata(true, s.editMetadata))
 	r.Handle("GET /v2.1/servers/{id}/metadata/{key}", s.metadataItem)
+	r.Handle("PUT /v2.1/servers/{id}/metadata/{key}", api.SetMetadataItem(s.editMetadata))
 	r.Handle("DELETE /v2.1/servers/{id}/metadata/{key}", s.deleteMetadata)
 	r.Handle("GET /v2.1/servers/{id}/os-volume_attachments", s.attachments)
 	r.Handle("POST /v2.1/servers/{id}/os-volume_attachments", s.attach)
@@ -67,12 +70,26 @@ func description(r *api.Request) map[string]any {
 	}
 }
 
+// versions names version 2.0, too, as Nova does; its routes do not exist here.
 func versions(r *api.Request) (int, any, error) {
-	return http.StatusOK, map[string]any{"versions": []any{description(r)}}, nil
+	r.Bare() // this answer comes from before Nova's own code
+	return http.StatusOK, map[string]any{"versions": []any{
+		map[string]any{
+			"id": "v2.0", "status": "SUPPORTED", "updated": "2011-01-21T11:33:21Z", "version": "", "min_version": "",
+			"links": []api.Link{{Rel: "self", Href: r.Base + "/v2/"}},
+		},
+		description(r),
+	}}, nil
 }
 
 func version(r *api.Request) (int, any, error) {
-	return http.StatusOK, map[string]any{"version": description(r)}, nil
+	view := description(r)
+	view["links"] = []any{
+		api.Link{Rel: "self", Href: r.Base + "/v2.1/"},
+		map[string]any{"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"},
+	}
+	view["media-types"] = []any{map[string]any{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}}
+	return http.StatusOK, map[string]any{"version": view}, nil
 }
 
 // get reads the server that the path names.

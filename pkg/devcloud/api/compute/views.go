@@ -34,7 +34,7 @@ func (s service) detail(tx *engine.Tx, r *api.Request, v compute.Server) map[str
 		"hostId": hostID(v), "image": imageView(r, v), "flavor": serverFlavor(r, v),
 		"created": seconds(v.Created), "updated": seconds(v.Updated),
 		"addresses": s.addressView(tx, v.ID), "accessIPv4": "", "accessIPv6": "", "links": links(r, "servers", v.ID),
-		"OS-DCF:diskConfig": "MANUAL", "OS-EXT-AZ:availability_zone": v.Zone, "config_drive": "", "key_name": orNull(v.KeyName),
+		"OS-DCF:diskConfig": "MANUAL", "OS-EXT-AZ:availability_zone": v.Zone, "config_drive": "", "key_name": nil,
 		"OS-SRV-USG:launched_at": nil, "OS-SRV-USG:terminated_at": nil,
 		"OS-EXT-STS:task_state": orNull(v.Task), "OS-EXT-STS:vm_state": v.VMState(), "OS-EXT-STS:power_state": powerStates[v.Status],
 		"os-extended-volumes:volumes_attached": s.volumesView(tx, r, v.ID),
@@ -144,6 +144,19 @@ func (s service) addresses(r *api.Request) (int, any, error) {
 		return nil
 	})
 	return http.StatusOK, map[string]any{"addresses": view}, err
+}
+
+func (s service) addressesOn(r *api.Request) (int, any, error) {
+	status, body, err := s.addresses(r)
+	if err != nil {
+		return status, body, err
+	}
+	name := r.PathValue("network")
+	list, ok := body.(map[string]any)["addresses"].(map[string][]any)[name]
+	if !ok {
+		return 0, nil, engine.Refuse(engine.NotFound, "Instance is not a member of specified network")
+	}
+	return status, map[string]any{name: list}, nil
 }
 
 func (s service) volumesView(tx *engine.Tx, r *api.Request, serverID string) []any {

@@ -48,6 +48,9 @@ func (s *Service) refuseSecond(tx *engine.Tx, v Volume, serverID string) error {
 	if !here {
 		s.engine.Violate(tx, engine.SecondAttachment, v.ID, "attach to server "+serverID+" while on "+strings.Join(on, ", "))
 	}
+	if v.Multiattach {
+		return engine.Refuse(engine.Invalid, "Invalid volume: volume %s already attached", v.ID)
+	}
 	return engine.Refuse(engine.Invalid, "Invalid volume: volume %s is already attached to instances: %s", v.ID, strings.Join(on, ", "))
 }
 

@@ -131,11 +131,11 @@ func (s *Service) List(tx *engine.Tx, projectID string) []Volume {
 // All returns every project's volumes, oldest first.
 func (s *Service) All(tx *engine.Tx) []Volume { return s.volumes.Where(tx, nil) }
 
-// Change is an update of what a user may set; nil fields stay.
+// Change is an update of what a user may set.
 type Change struct {
-	Name        *string
-	Description *string
-	Metadata    map[string]string // replaces all of it
+	Name        engine.Optional[string]
+	Description engine.Optional[string]
+	Metadata    map[string]string // replaces all of it; nil: stays
 }
 
 // Update changes names and metadata.
@@ -144,11 +144,9 @@ func (s *Service) Update(tx *engine.Tx, projectID, id string, c Change) (Volume,
 	if err != nil {
 		return v, err
 	}
-	if c.Name != nil {
-		v.Name = *c.Name
-	}
-	if c.Description != nil {
-		v.Description = c.Description
+	v.Name = c.Name.Or(v.Name, "")
+	if c.Description.Set {
+		v.Description = c.Description.Pointer()
 	}
 	if c.Metadata != nil {
 		v.Metadata = c.Metadata

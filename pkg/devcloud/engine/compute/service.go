@@ -74,7 +74,6 @@ type Spec struct {
 	Description       *string
 	FlavorID, ImageID string
 	Zone              string // empty: the first zone
-	KeyName           string
 	Metadata          map[string]string
 	SecurityGroups    []string // names; nil is the default group
 	NICs              []NIC    // nil: one on the project's only network
@@ -101,6 +100,9 @@ func (s *Service) Create(tx *engine.Tx, spec Spec) (Server, error) {
 	if !ok {
 		return Server{}, engine.Refuse(engine.Invalid, "Flavor %s could not be found.", spec.FlavorID)
 	}
+	if spec.ImageID != "" && !slices.Contains(s.opts.Images, spec.ImageID) {
+		return Server{}, engine.Refuse(engine.Invalid, "Can not find requested image")
+	}
 	zone := cmp.Or(spec.Zone, s.opts.Zones[0])
 	if !slices.Contains(s.opts.Zones, zone) {
 		return Server{}, engine.Refuse(engine.Invalid, "The requested availability zone is not available")
@@ -111,7 +113,7 @@ func (s *Service) Create(tx *engine.Tx, spec Spec) (Server, error) {
 	now := s.engine.Now()
 	v := Server{
 		ID: uuid.NewString(), ProjectID: spec.ProjectID, UserID: spec.UserID, Name: spec.Name, Description: spec.Description,
-		Status: Build, Task: TaskSpawning, Flavor: flavor, ImageID: spec.ImageID, Zone: zone, KeyName: spec.KeyName,
+		Status: Build, Task: TaskSpawning, Flavor: flavor, ImageID: spec.ImageID, Zone: zone,
 		Metadata: spec.Metadata, SecurityGroups: spec.SecurityGroups, Tags: spec.Tags, Created: now, Updated: now,
 	}
 	if v.Metadata == nil {
@@ -207,7 +209,7 @@ func (s *Service) plugOne(tx *engine.Tx, v Server, nic NIC, groups []string) (ne
 	if nic.PortID != "" {
 		p, err := s.network.Port(tx, nic.PortID)
 		if err != nil || p.ProjectID != v.ProjectID {
-			return p, engine.Refuse(engine.Invalid, "Port %s could not be found.", nic.PortID)
+			return p, engine.Refuse(engine.Invalid, "Port id %s could not be found.", nic.PortID)
 		}
 		if p.DeviceID != "" {
 			return p, engine.Refuse(engine.Conflict, "Port %s is still in use.", nic.PortID)
@@ -267,7 +269,7 @@ func (s *Service) groupIDs(tx *engine.Tx, projectID string, names []string) ([]s
 			}
 		}
 		if !found {
-			return nil, engine.Refuse(engine.Invalid, "Security group %s not found for project %s.", name, projectID)
+			return nil, engine.Refuse(engine.Invalid, "Unable to find security_group with name or id '%s'", name)
 		}
 	}
 	return ids, nil
@@ -294,8 +296,9 @@ func (s *Service) List(tx *engine.Tx, projectID string) []Server {
 
 // Change is an update of what a user may set; nil fields stay.
 type Change struct {
-	Name, Description *string
-	Metadata          map[string]string // replaces all of it
+	Name        *string
+	Description engine.Optional[string]
+	Metadata    map[string]string // replaces all of it
 }
 
 // Update changes a server's name, description or metadata. Whether it is a node is settled when it is created.
@@ -307,8 +310,8 @@ func (s *Service) Update(tx *engine.Tx, projectID, id string, c Change) (Server,
 	if c.Name != nil {
 		v.Name = *c.Name
 	}
-	if c.Description != nil {
-		v.Description = c.Description
+	if c.Description.Set {
+		v.Description = c.Description.Pointer()
 	}
 	if c.Metadata != nil {
 		if err := checkMetadata(c.Metadata); err != nil {

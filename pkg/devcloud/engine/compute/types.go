@@ -23,6 +23,12 @@ const (
 	Failed  Status = "ERROR"
 )
 
+// Statuses are those that Nova lists servers by, the ones included that servers of this cloud never have.
+var Statuses = []Status{
+	Active, Build, "DELETED", Failed, "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED", "REBOOT", "REBUILD", "RESCUE", "RESIZE",
+	"REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED", Shutoff, "SOFT_DELETED", "SUSPENDED", "UNKNOWN", "VERIFY_RESIZE",
+}
+
 // The operations under way on a server, in Nova's words.
 const (
 	taskNone        = ""
@@ -43,7 +49,6 @@ type Server struct {
 	Flavor                Flavor
 	ImageID               string // empty: none
 	Zone                  string
-	KeyName               string
 	Metadata              map[string]string
 	SecurityGroups        []string // names
 	Tags                  []string
@@ -78,6 +83,7 @@ type Quota struct {
 // Options configure the service.
 type Options struct {
 	Flavors []Flavor
+	Images  []string // the ids of those that servers may be made of; a server may also have none
 	Zones   []string
 	Quota   Quota
 	// PowerSync is how often is looked whether the nodes still run; 0 or less: never.
