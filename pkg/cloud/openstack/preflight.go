@@ -232,7 +232,7 @@ func (c *Cloud) gatherBalancing(ctx context.Context, f *facts) {
 		})
 		return answer.Quota, err
 	})
-	if !mayWriteByName(f.token.Roles, balancingRoles) {
+	if !mayBalanceByName(f.token.Roles) {
 		f.mayBalance = ask(ctx, c.mayBalance)
 	}
 }

@@ -23,15 +23,16 @@ const (
 const shortToken = 10 * time.Minute
 
 var (
-	// writingRoles are those that usually may create something in a project.
-	writingRoles = []string{"admin", "manager", "member", "_member_", "Member"}
+	// readingRoles are those that usually may not create anything in a project.
+	readingRoles = []string{"reader", "observer", "load-balancer_observer", "load-balancer_global_observer"}
 	// balancingRoles are those that usually may create load balancers.
 	balancingRoles = []string{"admin", "load-balancer_admin", "load-balancer_member", "manager", "member"}
 )
 
-// mayWriteByName reports whether one of the roles usually suffices. A name is a hint only: a cloud's policy decides.
-func mayWriteByName(have []named, suffice []string) bool {
-	return slices.ContainsFunc(have, func(r named) bool { return slices.Contains(suffice, r.Name) })
+// mayBalanceByName reports whether one of the roles usually may create load balancers. A name is a hint only: a cloud's
+// policy decides.
+func mayBalanceByName(have []named) bool {
+	return slices.ContainsFunc(have, func(r named) bool { return slices.Contains(balancingRoles, r.Name) })
 }
 
 // findings judges the facts. A pure function.
@@ -151,8 +152,8 @@ func (r *report) roles() {
 	switch {
 	case slices.Contains(names, "admin"):
 		r.add("roles", cloud.LevelInfo, "the roles are %s. Fairlead needs no admin: member%s suffices", list, r.balancingToo())
-	case !mayWriteByName(r.token.Roles, writingRoles):
-		r.add("roles", cloud.LevelWarning, "the roles are %s, and none of them usually may create anything. Give the user the role member "+
+	case !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(readingRoles, name) }):
+		r.add("roles", cloud.LevelWarning, "the roles are %s, which usually may not create anything. Give the user the role member "+
 			"in this project; an application credential carries the roles that it was made with", cmp.Or(list, "none"))
 	default:
 		r.add("roles", cloud.LevelOK, "%s", list)

@@ -116,6 +116,7 @@ func TestFindings(t *testing.T) {
 		{"a password that expires", func(f *facts) { f.token.CredentialOf, f.token.User.PasswordExpires = nil, &expires }, "credentials-expiry", cloud.LevelWarning, "the user's password expires at 2026-12-01"},
 		{"a password that does not expire", func(f *facts) { f.token.CredentialOf = nil }, "credentials-expiry", cloud.LevelOK, "password does not expire"},
 		{"a reader", func(f *facts) { f.token.Roles = []named{{Name: "reader"}} }, "roles", cloud.LevelWarning, "Give the user the role member"},
+		{"roles of the cloud's own", func(f *facts) { f.token.Roles = []named{{Name: "reader"}, {Name: "volume_operator"}} }, "roles", cloud.LevelOK, "reader, volume_operator"},
 		{"nobody", func(f *facts) { f.token.Roles = nil }, "roles", cloud.LevelWarning, "the roles are none"},
 		{"an administrator", func(f *facts) { f.token.Roles = []named{{Name: "admin"}} }, "roles", cloud.LevelInfo, "needs no admin"},
 
