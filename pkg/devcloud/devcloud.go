@@ -104,6 +104,7 @@ func (c *Cloud) assemble(ctx context.Context, faults *api.Faults) (err error) {
 	if c.loadBalancers, err = loadbalancer.New(c.Engine, c.network, c.plane.balancer, c.config.Quotas.LoadBalancer); err != nil {
 		return err
 	}
+	c.loadBalancers.ForgetParts(func() bool { return faults.Strike(api.PopulateOperation) != nil })
 	err = c.Engine.Update(func(tx *engine.Tx) error {
 		seed := network.Config{Networks: c.config.Networks, Routers: c.config.Routers}
 		if err := c.network.Seed(tx, seed, c.config.projectID(c.config.Projects[0].Name)); err != nil {

@@ -20,8 +20,12 @@ const (
 	After  = "after"
 )
 
+// PopulateOperation is the making of the parts that a load balancer is created with. When it fails they stay
+// PENDING_CREATE, though the load balancer becomes ACTIVE.
+const PopulateOperation = "loadbalancer.populate"
+
 // Operations are those that can be made to fail after their request was accepted.
-var Operations = []string{"volume.create", "volume.delete", "volume.extend", "volume.attach", "volume.detach"}
+var Operations = []string{"volume.create", "volume.delete", "volume.extend", "volume.attach", "volume.detach", PopulateOperation}
 
 // Fault is a disturbance of the requests it matches, empty match fields match all; or of accepted operations of a kind.
 type Fault struct {

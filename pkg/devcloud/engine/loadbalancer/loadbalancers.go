@@ -41,6 +41,9 @@ func (s *Service) CreateLoadBalancer(tx *engine.Tx, project string, spec LoadBal
 	if err := s.populate(tx, lb, spec); err != nil {
 		return LoadBalancer{}, err
 	}
+	if len(spec.Listeners)+len(spec.Pools) > 0 && s.forgets != nil && s.forgets() {
+		s.forget(tx, lb.ID)
+	}
 	return lb, s.e.Schedule(tx, TaskCreate, lb.ID, nil)
 }
 

@@ -30,6 +30,9 @@ func (s *Service) claimPool(tx *engine.Tx, project, poolID string) (Pool, error)
 	if err != nil {
 		return p, err
 	}
+	if p.Unfinished {
+		return p, engine.Refuse(engine.Conflict, "Pool %s is immutable and cannot be updated.", p.ID)
+	}
 	if _, err := s.claim(tx, project, p.LB); err != nil {
 		return p, err
 	}
@@ -191,7 +194,7 @@ func (s *Service) SetMembers(tx *engine.Tx, project, poolID string, specs []Memb
 		}
 		changed.apply(spec.CommonSpec, text{})
 		changed.SubnetID = old.SubnetID
-		if !reflect.DeepEqual(changed, old) {
+		if old.Unfinished || !reflect.DeepEqual(changed, old) {
 			put(s, tx, s.members, changed, PendingUpdate)
 		}
 	}

@@ -118,10 +118,22 @@ func (s *Service) UpdatePool(tx *engine.Tx, project, id string, spec PoolSpec) (
 	if _, err := s.claim(tx, project, p.LB); err != nil {
 		return p, err
 	}
-	p = s.touchPool(tx, p)
+	if p = s.touchPool(tx, p); p.Unfinished {
+		s.remember(tx, p.LB)
+		p = put(s, tx, s.pools, p, PendingUpdate)
+	}
 	p.apply(spec.CommonSpec, spec.Description)
 	s.pools.Put(tx, p)
 	return p, nil
+}
+
+// remember finishes the listeners that were forgotten: with any of its pools the load balancer is configured as a whole.
+func (s *Service) remember(tx *engine.Tx, lbID string) {
+	for _, l := range of(tx, s.listeners, lbID) {
+		if l.Unfinished {
+			put(s, tx, s.listeners, l, PendingUpdate)
+		}
+	}
 }
 
 // DeletePool removes a pool with its members and monitor; listeners that used it refuse connections from then on.

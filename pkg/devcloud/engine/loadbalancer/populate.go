@@ -4,6 +4,21 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 )
 
+// forget leaves the parts of a new load balancer unfinished.
+func (s *Service) forget(tx *engine.Tx, lbID string) {
+	forget(tx, s.listeners, lbID)
+	forget(tx, s.pools, lbID)
+	forget(tx, s.members, lbID)
+	forget(tx, s.monitors, lbID)
+}
+
+func forget[T any, P part[T]](tx *engine.Tx, t *engine.Table[T], lbID string) {
+	for _, v := range of[T, P](tx, t, lbID) {
+		P(&v).meta().Unfinished = true
+		t.Put(tx, v)
+	}
+}
+
 // populate records the tree of a fully populated creation. A listener names its pool, or brings it along.
 func (s *Service) populate(tx *engine.Tx, lb LoadBalancer, spec LoadBalancerSpec) error {
 	pools := spec.Pools

@@ -27,6 +27,7 @@ type Service struct {
 	balancer Balancer
 	quota    Quota
 	applying sync.Mutex // held while the data plane is changed
+	forgets  func() bool
 
 	lbs       *engine.Table[LoadBalancer]
 	listeners *engine.Table[Listener]
@@ -59,6 +60,10 @@ func table[T any](e *engine.Engine, name string, into **engine.Table[T], key fun
 	*into = t
 	return err
 }
+
+// ForgetParts has every creation of a load balancer ask whether its parts shall be left unfinished, as Octavia 11.0.0 does
+// it: the load balancer becomes ACTIVE, they stay PENDING_CREATE. Call it before the engine runs.
+func (s *Service) ForgetParts(ask func() bool) { s.forgets = ask }
 
 // Quota is what each project may have.
 func (s *Service) Quota(_ *engine.Tx) Quota { return s.quota }

@@ -148,7 +148,7 @@ func settle[T any, P part[T]](s *Service, tx *engine.Tx, t *engine.Table[T], lbI
 	for _, v := range of[T, P](tx, t, lbID) {
 		c := P(&v).meta()
 		switch {
-		case c.Provisioning == Active || c.Provisioning == Errored:
+		case c.Provisioning == Active || c.Provisioning == Errored || c.Unfinished:
 			continue
 		case failed:
 			c.Provisioning = Errored
@@ -184,12 +184,12 @@ func (s *Service) config(tx *engine.Tx, lbID string) (cfg balancer.Config, found
 	t := s.Trees(tx, lbID)
 	pools := map[string]*balancer.Pool{}
 	for _, p := range t.Pools[lbID] {
-		if !p.Down && p.Provisioning != PendingDelete {
+		if !p.Down && !p.Unfinished && p.Provisioning != PendingDelete {
 			pools[p.ID] = t.poolConfig(p)
 		}
 	}
 	for _, l := range t.Listeners[lbID] {
-		if l.Down || l.Provisioning == PendingDelete {
+		if l.Down || l.Unfinished || l.Provisioning == PendingDelete {
 			continue
 		}
 		cfg.Listeners = append(cfg.Listeners, balancer.Listener{

@@ -43,11 +43,14 @@ type Common struct {
 	Provisioning string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time // zero: never
+	// Unfinished: it was created with its load balancer and left as it was, which is a defect that can be ordered. It is not
+	// in the data plane until it is written to.
+	Unfinished bool `json:",omitempty"`
 }
 
 // pending marks a change that the update task of the load balancer will settle.
 func (c *Common) pending(state string, now time.Time) {
-	c.Provisioning = state
+	c.Provisioning, c.Unfinished = state, false
 	if state != PendingCreate {
 		c.UpdatedAt = now
 	}
