@@ -17,7 +17,7 @@ func TestPlanComesToRest(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		n := 0
 		id := func(kind string) string { n++; return fmt.Sprintf("%s-%03d", kind, n) }
-		var observed Observed
+		observed := Observed{PartByPart: random.IntN(4) == 0}
 		for range 4 {
 			service, nodes := randomService(random), randomNodes(random)
 			spec, err := Desired(Input{Cluster: "cluster", Service: service, Nodes: nodes, Facts: testFacts(), Defaults: Defaults{Subnet: "subnet-private"}})
@@ -31,6 +31,9 @@ func TestPlanComesToRest(t *testing.T) {
 			lb := observed.Balancers[0]
 			if HashOf(lb) != spec.Hash() || len(lb.Listeners) != len(service.Spec.Ports) || len(lb.Pools) != len(service.Spec.Ports) {
 				t.Fatalf("seed %d: %+v", seed, lb)
+			}
+			if parts := Unfinished(lb); len(parts) > 0 {
+				t.Fatalf("seed %d: unfinished are %v", seed, parts)
 			}
 			disturb(random, &observed)
 		}
@@ -127,5 +130,8 @@ func disturb(random *rand.Rand, observed *Observed) {
 		lb.Pools = append(lb.Pools, cloud.Pool{ID: "spare-" + lb.ID, Name: lb.Pools[0].Name, Protocol: "TCP"})
 	case 6:
 		lb.Tags = lb.Tags[:2]
+	case 7:
+		*lb = unfinished(*lb)
+		observed.Unfinished, observed.Finished = PartGrace, nil
 	}
 }

@@ -144,7 +144,8 @@ func (c *Controller) plan(r *serviceRecord, spec loadbalancer.Spec) ([]loadbalan
 	return steps, recheck, err
 }
 
-// tellUnfinished tells the user, the operator and the process itself that the cloud left parts unfinished.
+// tellUnfinished tells the user, the operator and the process itself that the cloud left parts unfinished, pools among
+// them: that is how the defect in the creation of whole trees looks.
 func (c *Controller) tellUnfinished(ctx context.Context, s *corev1.Service, r *serviceRecord, steps []loadbalancer.Step) {
 	var parts []string
 	id, pools := "", false
@@ -157,13 +158,16 @@ func (c *Controller) tellUnfinished(ctx context.Context, s *corev1.Service, r *s
 	if len(parts) == 0 || r.toldUnfinished {
 		return
 	}
+	klog.FromContext(ctx).Info("The cloud left parts of an active load balancer unfinished; they are written to again", "id", id, "parts", parts)
+	if !pools {
+		return // ovn leaves listeners so when it changes a monitor; they serve all the same
+	}
 	r.toldUnfinished = true
 	c.trees.counter.Inc()
 	next := ""
-	if pools && c.trees.disproven() {
+	if c.trees.disproven() {
 		next = " From now on load balancers are created part by part."
 	}
-	klog.FromContext(ctx).Info("The cloud left parts of an active load balancer unfinished; they are written to again", "id", id, "parts", parts)
 	c.warn(s, reasonUnfinished, "The cloud says that load balancer %s is active, but left parts of it unfinished: %s. It does not serve so. "+
 		"Each of them is now written to again.%s This is a defect of the cloud (OpenStack: Octavia 11.0.0, as in Debian 12, has it): "+
 		"have the operator update it", id, strings.Join(parts, ", "), next)
