@@ -19,6 +19,8 @@ type Dialect struct {
 	// Unrouted is the body of the answer to an unknown path; nil: that of a refusal. With it, an unknown method is
 	// answered like an unknown path.
 	Unrouted any
+	// Vary is a header that all answers carry; empty: none.
+	Vary string
 	// Versions is the microversion range; nil when the service has none.
 	Versions *Range
 	// Statuses are the codes that differ from the common ones for a reason.
@@ -30,7 +32,7 @@ type Dialect struct {
 // The dialects of the services.
 var (
 	Identity = Dialect{
-		Service: "identity", RequestIDs: []string{"X-Openstack-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"},
+		Service: "identity", RequestIDs: []string{"X-Openstack-Request-Id"}, EdgeIDs: []string{"X-Openstack-Request-Id"}, Vary: "X-Auth-Token",
 		Body: keystoneBody,
 	}
 	BlockStorage = Dialect{

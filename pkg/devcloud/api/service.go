@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -53,7 +54,7 @@ func NewService(core *Core, d Dialect) *Service {
 // Handle adds a route ("GET /v2.0/networks/{id}") that asks for a valid token.
 func (s *Service) Handle(pattern string, h Handler) { s.mux.Handle(pattern, s.route(h, false)) }
 
-// Public adds a route that asks for no token.
+// Public adds a route that asks for no token and takes any microversion.
 func (s *Service) Public(pattern string, h Handler) { s.mux.Handle(pattern, s.route(h, true)) }
 
 // ServeHTTP implements http.Handler.
@@ -117,6 +118,9 @@ func (s *Service) answer(r *http.Request, h Handler, public bool, fault *Fault) 
 	for _, name := range s.dialect.RequestIDs {
 		a.header.Set(name, id)
 	}
+	if s.dialect.Vary != "" {
+		a.header.Set("Vary", s.dialect.Vary)
+	}
 	if fault != nil && fault.When != After && fault.Status != 0 {
 		return s.injected(fault, a.header)
 	}
@@ -131,9 +135,9 @@ func (s *Service) answer(r *http.Request, h Handler, public bool, fault *Fault) 
 		}
 		req.Caller = caller
 	}
-	if vs := s.dialect.Versions; vs != nil && !unrouted(r) {
+	if vs := s.dialect.Versions; vs != nil {
 		v, err := vs.negotiate(s.dialect.Service, r, a.header)
-		if err != nil {
+		if err != nil && !public {
 			return s.refuse(r, a.header, err)
 		}
 		req.Version = v
@@ -152,13 +156,9 @@ func (s *Service) anonymous(header http.Header) answer {
 	return answer{status: http.StatusUnauthorized, header: header, body: unauthorized}
 }
 
-// edge takes the request ids away that answers from the edge do not carry.
+// edge leaves the headers that answers from the edge carry.
 func (d Dialect) edge(header http.Header) {
-	for _, name := range d.RequestIDs {
-		if !slices.Contains(d.EdgeIDs, name) {
-			header.Del(name)
-		}
-	}
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return !slices.Contains(d.EdgeIDs, name) })
 }
 
 func (s *Service) refuse(r *http.Request, header http.Header, err error) answer {
@@ -180,18 +180,15 @@ func (s *Service) injected(f *Fault, header http.Header) answer {
 	return answer{status: f.Status, header: header, body: s.dialect.Body(&Error{Status: f.Status, Message: message})}
 }
 
-// unrouted reports whether no route was found for a request.
-func unrouted(r *http.Request) bool { return r.Pattern == "" }
-
 // routeOf is the route's path pattern, without the method.
 func routeOf(r *http.Request) string {
 	if _, path, ok := strings.Cut(r.Pattern, " "); ok {
 		return path
 	}
-	if unrouted(r) {
-		return "(none)"
+	if r.Pattern != "" {
+		return r.Pattern
 	}
-	return r.Pattern
+	return "(none)"
 }
 
 // answer is a response before it is written.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
@@ -46,8 +48,12 @@ func New(core *api.Core, engine *identity.Service, opts Options) *api.Service {
 	r.Handle("GET /v3/users/{user}/application_credentials", s.credentials)
 	r.Handle("POST /v3/users/{user}/application_credentials", s.createCredential)
 	r.Handle("GET /v3/users/{user}/application_credentials/{id}", s.credential)
-	r.Handle("GET /v3/users", adminOnly("identity:list_users"))
-	r.Handle("GET /v3/projects", adminOnly("identity:list_projects"))
+	r.Handle("DELETE /v3/users/{user}/application_credentials/{id}", s.deleteCredential)
+	r.Handle("GET /v3/users/{user}", s.user)
+	r.Handle("GET /v3/projects/{project}", s.project)
+	for _, kind := range []string{"users", "projects", "domains", "services", "endpoints", "roles"} {
+		r.Handle("GET /v3/"+kind, adminOnly("identity:list_"+kind))
+	}
 	return r
 }
 
@@ -60,7 +66,7 @@ func (t Tokens) Caller(token string) (api.Caller, bool) {
 	if !ok {
 		return api.Caller{}, false
 	}
-	return api.Caller{UserID: tok.UserID, ProjectID: tok.ProjectID, Roles: t.Identity.User(tok.UserID).Roles}, true
+	return api.Caller{UserID: tok.UserID, ProjectID: tok.ProjectID, Roles: t.Identity.RolesOf(tok)}, true
 }
 
 func description(r *api.Request) map[string]any {
@@ -85,7 +91,7 @@ var unauthorized = &api.Error{Status: http.StatusUnauthorized, Message: "The req
 // login is the body of POST /v3/auth/tokens.
 type login struct {
 	Auth *struct {
-		Identity struct {
+		Identity *struct {
 			Methods  []string `json:"methods"`
 			Password *struct {
 				User struct {
@@ -93,11 +99,14 @@ type login struct {
 					Password string `json:"password"`
 				} `json:"user"`
 			} `json:"password"`
+			Token *struct {
+				ID string `json:"id"`
+			} `json:"token"`
 			Credential *struct {
-				ID     string  `json:"id"`
-				Name   string  `json:"name"`
-				Secret string  `json:"secret"`
-				User   userRef `json:"user"`
+				ID     string   `json:"id"`
+				Name   string   `json:"name"`
+				Secret string   `json:"secret"`
+				User   *userRef `json:"user"`
 			} `json:"application_credential"`
 		} `json:"identity"`
 		Scope json.RawMessage `json:"scope"`
@@ -116,42 +125,69 @@ type domain struct {
 }
 
 func (d *domain) known() bool {
-	return d != nil && (d.ID == identity.DomainID || d.ID == "" && d.Name == identity.DomainName)
+	return d != nil && (d.ID == identity.DomainID || d.ID == "" && strings.EqualFold(d.Name, identity.DomainName))
 }
 
 // reference is what the engine looks up; a name outside the one domain matches nobody.
-func (u userRef) reference() identity.Reference {
-	if u.ID == "" && !u.Domain.known() {
-		return identity.Reference{}
+func (u userRef) reference() (identity.Reference, error) {
+	switch {
+	case u.ID != "":
+		return identity.Reference{ID: u.ID}, nil
+	case u.Domain == nil:
+		return identity.Reference{}, expecting("domain in user")
+	case !u.Domain.known():
+		return identity.Reference{}, nil
 	}
-	return identity.Reference{ID: u.ID, Name: u.Name}
+	return identity.Reference{Name: u.Name}, nil
 }
 
-func (l login) parse() (identity.Login, error) {
-	if l.Auth == nil || len(l.Auth.Identity.Methods) != 1 {
-		return identity.Login{}, api.BadRequest("Expecting to find auth.identity with exactly one method in request body.")
+// expecting is Keystone's refusal of a request that lacks something.
+func expecting(what string) error {
+	return api.BadRequest("Expecting to find %s. The server could not comply with the request since it is either malformed or otherwise incorrect. "+
+		"The client is assumed to be in error.", what)
+}
+
+func (l login) parse() (out identity.Login, err error) {
+	if l.Auth == nil {
+		return out, expecting("auth in request body")
 	}
-	var out identity.Login
 	id := l.Auth.Identity
-	switch {
-	case id.Methods[0] == "password" && id.Password != nil:
-		out.User, out.Password = id.Password.User.reference(), id.Password.User.Password
-	case id.Methods[0] == "application_credential" && id.Credential != nil:
-		out.ByCredential, out.CredentialSecret = true, id.Credential.Secret
-		out.Credential = identity.Reference{ID: id.Credential.ID, Name: id.Credential.Name}
-		out.User = id.Credential.User.reference()
-	default:
+	if id == nil {
+		return out, api.BadRequest("'identity' is a required property")
+	}
+	if len(id.Methods) != 1 {
 		return out, unauthorized
 	}
-	var err error
-	out.Scope, err = parseScope(l.Auth.Scope)
-	return out, err
+	switch method := id.Methods[0]; {
+	case method == "password" && id.Password != nil:
+		out.Password = id.Password.User.Password
+		out.User, err = id.Password.User.reference()
+	case method == "token" && id.Token != nil && id.Token.ID != "":
+		out.Token = id.Token.ID
+	case method == "application_credential" && id.Credential != nil:
+		out.ByCredential, out.CredentialSecret = true, id.Credential.Secret
+		out.Credential = identity.Reference{ID: id.Credential.ID, Name: id.Credential.Name}
+		switch {
+		case id.Credential.ID != "":
+		case id.Credential.User == nil:
+			err = expecting("user in application credential")
+		default:
+			out.User, err = id.Credential.User.reference()
+		}
+	default:
+		err = expecting(method + " in identity")
+	}
+	if err != nil {
+		return out, err
+	}
+	return out, l.parseScope(&out)
 }
 
-// parseScope reads the scope; none, null and "unscoped" mean the user's default project.
-func parseScope(raw json.RawMessage) (*identity.Reference, error) {
-	if len(raw) == 0 || string(raw) == "null" || raw[0] == '"' {
-		return nil, nil
+// parseScope reads the scope; none means the user's default project.
+func (l login) parseScope(out *identity.Login) error {
+	raw := l.Auth.Scope
+	if out.Unscoped = string(raw) == `"unscoped"`; len(raw) == 0 || string(raw) == "null" || raw[0] == '"' {
+		return nil
 	}
 	var scope struct {
 		Project *struct {
@@ -159,62 +195,94 @@ func parseScope(raw json.RawMessage) (*identity.Reference, error) {
 			Name   string  `json:"name"`
 			Domain *domain `json:"domain"`
 		} `json:"project"`
+		Domain any `json:"domain"`
+		System any `json:"system"`
 	}
 	if err := json.Unmarshal(raw, &scope); err != nil {
-		return nil, api.BadRequest("Expecting auth.scope to be an object: %v", err)
+		return api.BadRequest("Invalid input for field 'scope': %s is not of type 'object', 'string'", raw)
 	}
 	p := scope.Project
-	if p == nil || p.ID == "" && !p.Domain.known() { // a domain or system scope is not for tenants
-		return nil, unauthorized
+	switch {
+	case scope.Domain != nil || scope.System != nil: // not for tenants
+		return unauthorized
+	case p == nil:
+		return expecting("system, project, domain, OS-TRUST:trust or unscoped in scope")
+	case p.ID == "" && p.Domain == nil:
+		return expecting("domain in project")
+	case p.ID == "" && !p.Domain.known():
+		return unauthorized
 	}
-	return &identity.Reference{ID: p.ID, Name: p.Name}, nil
+	out.Scope = &identity.Reference{ID: p.ID, Name: p.Name}
+	return nil
 }
 
 func (s service) issue(r *api.Request) (int, any, error) {
-	r.SetHeader("Vary", "X-Auth-Token")
 	var body login
 	if err := r.Decode(&body); err != nil {
 		return 0, nil, err
 	}
 	in, err := body.parse()
-	if err != nil {
+	if errors.Is(err, unauthorized) {
+		err = identity.ErrUnauthorized
+	}
+	if err != nil && !errors.Is(err, identity.ErrUnauthorized) {
 		return 0, nil, err
 	}
-	token, err := s.identity.Issue(in)
+	var token identity.Token
+	if err == nil {
+		token, err = s.identity.Issue(in)
+	}
 	switch {
 	case errors.Is(err, identity.ErrScopedCredential):
-		return 0, nil, &api.Error{Status: http.StatusUnauthorized, Message: "Application credentials cannot request a scope."}
+		r.SetHeader("WWW-Authenticate", `Keystone uri="`+r.Base+`/v3"`)
+		return http.StatusUnauthorized, map[string]any{"error": map[string]any{
+			"code": http.StatusUnauthorized, "title": "Unauthorized", "identity": map[string]any{}, // there is more in it than elsewhere
+			"message": "Error authenticating with application credential: Application credentials cannot request a scope.",
+		}}, nil
 	case errors.Is(err, identity.ErrUnauthorized):
+		r.SetHeader("WWW-Authenticate", `Keystone uri="`+r.Base+`/v3"`)
 		return 0, nil, unauthorized
+	case errors.Is(err, identity.ErrNoCredential):
+		return 0, nil, noCredential(in.Credential.ID)
+	case errors.Is(err, identity.ErrNoToken):
+		return 0, nil, api.Errorf(http.StatusNotFound, "Could not find token.")
 	case err != nil:
 		return 0, nil, err
 	}
 	r.SetHeader("X-Subject-Token", token.ID)
-	return http.StatusCreated, s.view(token), nil
+	return http.StatusCreated, map[string]any{"token": s.view(token)}, nil
 }
 
-// subject is the token that a request is about, which need not be the caller's.
-func (s service) subject(r *api.Request) (identity.Token, error) {
-	r.SetHeader("Vary", "X-Auth-Token")
+// subject is the token that a request is about: the caller's, or another one of the same user.
+func (s service) subject(r *api.Request, rule string) (identity.Token, error) {
 	id := r.Header.Get("X-Subject-Token")
 	token, ok := s.identity.Check(id)
-	if !ok {
+	switch {
+	case id == "":
+		return token, unauthorizedFor(rule)
+	case !ok:
 		return token, api.Errorf(http.StatusNotFound, "Could not find token.")
+	case token.UserID != r.Caller.UserID && !slices.Contains(r.Caller.Roles, "admin"):
+		return token, unauthorizedFor(rule)
 	}
-	r.SetHeader("X-Subject-Token", id)
 	return token, nil
 }
 
 func (s service) show(r *api.Request) (int, any, error) {
-	token, err := s.subject(r)
+	token, err := s.subject(r, "identity:validate_token")
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, s.view(token), nil
+	r.SetHeader("X-Subject-Token", token.ID)
+	view := s.view(token)
+	if r.URL.Query().Has("nocatalog") {
+		delete(view, "catalog")
+	}
+	return http.StatusOK, map[string]any{"token": view}, nil
 }
 
 func (s service) revoke(r *api.Request) (int, any, error) {
-	token, err := s.subject(r)
+	token, err := s.subject(r, "identity:revoke_token")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -222,17 +290,16 @@ func (s service) revoke(r *api.Request) (int, any, error) {
 }
 
 func (s service) catalog(r *api.Request) (int, any, error) {
+	if r.Caller.ProjectID == "" {
+		return 0, nil, api.Errorf(http.StatusForbidden, "You are not authorized to perform the requested action.")
+	}
 	return http.StatusOK, map[string]any{"catalog": s.endpoints(r.Caller.ProjectID), "links": map[string]any{"self": r.Base + "/v3/auth/catalog"}}, nil
 }
 
 func (s service) projects(r *api.Request) (int, any, error) {
 	list := []any{}
 	for _, id := range s.identity.User(r.Caller.UserID).ProjectIDs {
-		p := s.identity.Project(id)
-		list = append(list, map[string]any{
-			"id": p.ID, "name": p.Name, "domain_id": identity.DomainID, "parent_id": identity.DomainID, "enabled": true,
-			"is_domain": false, "description": "", "links": map[string]any{"self": r.Base + "/v3/projects/" + p.ID},
-		})
+		list = append(list, s.projectView(r, id))
 	}
 	return http.StatusOK, map[string]any{
 		"projects": list, "links": map[string]any{"self": r.Base + "/v3/auth/projects", "previous": nil, "next": nil},
@@ -241,30 +308,34 @@ func (s service) projects(r *api.Request) (int, any, error) {
 
 const timeFormat = "2006-01-02T15:04:05.000000Z"
 
-func (s service) view(t identity.Token) any {
+func (s service) view(t identity.Token) map[string]any {
 	dom := domain{ID: identity.DomainID, Name: identity.DomainName}
 	user, project := s.identity.User(t.UserID), s.identity.Project(t.ProjectID)
 	view := map[string]any{
-		"methods": []string{t.Method}, "audit_ids": []string{t.Audit}, "is_domain": false, "roles": s.roles(t.UserID),
+		"methods": []string{t.Method}, "audit_ids": []string{t.Audit},
 		"user":       map[string]any{"domain": dom, "id": user.ID, "name": user.Name, "password_expires_at": nil},
-		"project":    map[string]any{"domain": dom, "id": project.ID, "name": project.Name},
 		"issued_at":  stamp(t.Issued),
 		"expires_at": stamp(t.Expires),
-		"catalog":    s.endpoints(t.ProjectID),
 	}
-	if t.CredentialID != "" {
-		view["application_credential"] = map[string]any{"id": t.CredentialID, "restricted": true}
+	if t.ProjectID == "" {
+		return view
 	}
-	return map[string]any{"token": view}
+	view["is_domain"], view["roles"] = false, roles(s.identity.RolesOf(t))
+	view["project"] = map[string]any{"domain": dom, "id": project.ID, "name": project.Name}
+	view["catalog"] = s.endpoints(t.ProjectID)
+	if c, ok := s.identity.Credential(t.CredentialID); ok {
+		view["application_credential"] = map[string]any{"id": c.ID, "name": c.Name, "restricted": true}
+	}
+	return view
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// roles are those of a user.
-func (s service) roles(userID string) []any {
-	roles := []any{}
-	for _, name := range s.identity.User(userID).Roles {
-		roles = append(roles, map[string]any{"id": identity.StableID("role", name), "name": name})
+// roles are the JSON of roles.
+func roles(names []string) []any {
+	list := []any{}
+	for _, name := range names {
+		list = append(list, map[string]any{"id": identity.StableID("role", name), "name": name})
 	}
-	return roles
+	return list
 }

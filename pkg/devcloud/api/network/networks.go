@@ -44,7 +44,7 @@ func deref[T any](p *T, def T) T {
 
 func (s *service) networks() resource[network.Network] {
 	return resource[network.Network]{
-		member: "network", plural: "networks", path: "networks", tagged: true,
+		member: "network", plural: "networks", path: "networks", tagged: true, born: collection.Item{"is_default": false},
 		all: s.network.Networks, get: s.network.Network, remove: s.network.DeleteNetwork,
 		std:    func(n network.Network) network.Standard { return n.Standard },
 		shared: func(_ *engine.Tx, n network.Network) bool { return n.Shared || n.External },
@@ -89,12 +89,16 @@ func (s *service) networkView(tx *engine.Tx, n network.Network) collection.Item 
 	for _, sub := range s.network.SubnetsOf(tx, n.ID) {
 		subnets = append(subnets, sub.ID)
 	}
-	return standard(n.Standard, collection.Item{
+	item := standard(n.Standard, collection.Item{
 		"admin_state_up": !n.Down, "mtu": n.MTU, "status": "ACTIVE", "subnets": subnets, "shared": n.Shared,
 		"router:external": n.External, "port_security_enabled": true,
 		"availability_zone_hints": []string{}, "availability_zones": []string{},
 		"ipv4_address_scope": nil, "ipv6_address_scope": nil, "l2_adjacency": true,
 	})
+	if n.External {
+		item["is_default"] = false
+	}
+	return item
 }
 
 // forbiddenOn refuses a part of somebody else's network.

@@ -111,6 +111,11 @@ func sorted(r *api.Request, items []collection.Item, rules collection.Rules) ([]
 	for _, name := range []string{"limit", "marker", "page_reverse", "fields"} {
 		query.Del(name)
 	}
+	for name, values := range query { // a filter by nothing is none
+		if values = slices.DeleteFunc(values, func(v string) bool { return v == "" }); len(values) == 0 {
+			query.Del(name)
+		}
+	}
 	whole := *r
 	whole.Request = r.Clone(r.Context())
 	whole.URL.RawQuery = query.Encode()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type resource[T any] struct {
 	all    func(tx *engine.Tx) []T
 	get    func(tx *engine.Tx, id string) (T, error)
 	std    func(T) network.Standard
+	born   collection.Item               // what the answer to a creation has besides
 	shared func(tx *engine.Tx, v T) bool // whether other projects see it; nil: no
 	view   func(tx *engine.Tx, v T) collection.Item
 	create func(tx *engine.Tx, r *api.Request) (T, error)
@@ -113,7 +115,9 @@ func create[T any](s *service, k resource[T], r *api.Request) (int, any, error) 
 			if err != nil {
 				return err
 			}
-			items = append(items, k.view(tx, v))
+			item := k.view(tx, v)
+			maps.Copy(item, k.born)
+			items = append(items, item)
 		}
 		return nil
 	})

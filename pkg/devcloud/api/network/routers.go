@@ -164,7 +164,7 @@ func (s *service) routerInterface(change func(*engine.Tx, string, interfaceBody)
 			}
 			subnet := p.FixedIPs[0].SubnetID
 			answer = map[string]any{
-				"id": router.ID, "tenant_id": router.ProjectID, "project_id": router.ProjectID, "network_id": p.NetworkID,
+				"id": router.ID, "tenant_id": router.ProjectID, "network_id": p.NetworkID,
 				"port_id": p.ID, "subnet_id": subnet, "subnet_ids": []string{subnet},
 			}
 			return nil

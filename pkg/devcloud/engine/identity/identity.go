@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +38,8 @@ type ApplicationCredential struct {
 	ID, Name, Secret  string
 	UserID, ProjectID string
 	Expires           time.Time // zero: never
+	Description       string
+	Roles             []string // empty: its user's
 }
 
 // Options configure the service.
@@ -66,6 +67,8 @@ type Service struct {
 	engine *engine.Engine
 	opts   Options
 	tokens *engine.Table[Token]
+	// credentials are those that users made.
+	credentials *engine.Table[ApplicationCredential]
 }
 
 // New makes the service.
@@ -75,7 +78,10 @@ func New(e *engine.Engine, opts Options) (*Service, error) {
 	}
 	s := &Service{engine: e, opts: opts}
 	var err error
-	s.tokens, err = engine.NewTable(e, "tokens", func(t Token) string { return t.ID })
+	if s.tokens, err = engine.NewTable(e, "tokens", func(t Token) string { return t.ID }); err != nil {
+		return nil, err
+	}
+	s.credentials, err = engine.NewTable(e, "credentials", func(c ApplicationCredential) string { return c.ID })
 	return s, err
 }
 
@@ -87,6 +93,9 @@ func StableID(kind, name string) string {
 
 // ErrUnauthorized is the answer to wrong credentials, whatever is wrong with them.
 var ErrUnauthorized = errors.New("the request requires authentication")
+
+// ErrNoToken says that a token to be exchanged is unknown or has ended.
+var ErrNoToken = errors.New("no such token")
 
 // ErrScopedCredential says that an application credential is bound to its project and must not ask for a scope.
 var ErrScopedCredential = errors.New("application credentials cannot request a scope")
@@ -106,6 +115,8 @@ type Login struct {
 	User     Reference
 	Password string
 	Scope    *Reference // a project; nil takes the user's default
+	Unscoped bool       // for no project
+	Token    string     // a token to be exchanged
 
 	Credential       Reference // by name: of the User
 	CredentialSecret string
@@ -116,10 +127,14 @@ type Login struct {
 func (s *Service) Issue(login Login) (Token, error) {
 	t := Token{Method: "password"}
 	var err error
-	if login.ByCredential {
+	switch {
+	case login.ByCredential:
 		t.Method = "application_credential"
 		err = s.byCredential(login, &t)
-	} else {
+	case login.Token != "":
+		t.Method = "token"
+		err = s.byToken(login, &t)
+	default:
 		err = s.byPassword(login, &t)
 	}
 	if err != nil {
@@ -132,10 +147,7 @@ func (s *Service) Issue(login Login) (Token, error) {
 		return Token{}, err
 	}
 	t.Issued = s.engine.Now()
-	expires := t.Issued.Add(s.opts.TokenExpires)
-	if t.Expires.IsZero() || expires.Before(t.Expires) {
-		t.Expires = expires
-	}
+	t.Expires = earlier(t.Expires, t.Issued.Add(s.opts.TokenExpires))
 	err = s.engine.Update(func(tx *engine.Tx) error {
 		for _, old := range s.tokens.Where(tx, func(o Token) bool { return !o.Expires.After(t.Issued) }) {
 			s.tokens.Delete(tx, old.ID)
@@ -151,43 +163,8 @@ func (s *Service) byPassword(login Login, t *Token) error {
 	if !ok || !same(u.Password, login.Password) || len(u.ProjectIDs) == 0 {
 		return ErrUnauthorized
 	}
-	t.UserID, t.ProjectID = u.ID, u.ProjectIDs[0]
-	if login.Scope == nil {
-		return nil
-	}
-	for _, p := range s.opts.Projects {
-		if login.Scope.matches(p.ID, p.Name) && slices.Contains(u.ProjectIDs, p.ID) {
-			t.ProjectID = p.ID
-			return nil
-		}
-	}
-	return ErrUnauthorized
-}
-
-func (s *Service) byCredential(login Login, t *Token) error {
-	for _, c := range s.opts.Credentials {
-		if !login.Credential.matches(c.ID, c.Name) {
-			continue
-		}
-		if login.Credential.ID == "" {
-			if u, ok := s.find(login.User); !ok || u.ID != c.UserID {
-				continue
-			}
-		}
-		if !same(c.Secret, login.CredentialSecret) || s.expired(c) {
-			return ErrUnauthorized
-		}
-		if login.Scope != nil {
-			return ErrScopedCredential
-		}
-		t.UserID, t.ProjectID, t.CredentialID, t.Expires = c.UserID, c.ProjectID, c.ID, c.Expires
-		return nil
-	}
-	return ErrUnauthorized
-}
-
-func (s *Service) expired(c ApplicationCredential) bool {
-	return !c.Expires.IsZero() && !c.Expires.After(s.engine.Now())
+	t.UserID = u.ID
+	return s.scope(u, login, t)
 }
 
 func (s *Service) find(ref Reference) (User, bool) {
@@ -213,10 +190,10 @@ func (s *Service) Check(id string) (Token, bool) {
 	if _, known := s.find(Reference{ID: t.UserID}); !known {
 		return Token{}, false
 	}
-	if t.CredentialID != "" && !slices.ContainsFunc(s.opts.Credentials, func(c ApplicationCredential) bool {
-		return c.ID == t.CredentialID && !s.expired(c)
-	}) {
-		return Token{}, false
+	if t.CredentialID != "" {
+		if c, known := s.Credential(t.CredentialID); !known || s.expired(c) {
+			return Token{}, false
+		}
 	}
 	return t, true
 }
@@ -239,25 +216,10 @@ func (s *Service) RevokeAll() error {
 	})
 }
 
-// Credential returns a configured application credential.
-func (s *Service) Credential(id string) (ApplicationCredential, bool) {
-	for _, c := range s.opts.Credentials {
-		if c.ID == id {
-			return c, true
-		}
-	}
-	return ApplicationCredential{}, false
-}
-
 // User returns a configured user.
 func (s *Service) User(id string) User {
 	u, _ := s.find(Reference{ID: id})
 	return u
-}
-
-// CredentialsOf are the configured application credentials of a user.
-func (s *Service) CredentialsOf(userID string) []ApplicationCredential {
-	return slices.DeleteFunc(slices.Clone(s.opts.Credentials), func(c ApplicationCredential) bool { return c.UserID != userID })
 }
 
 // Project returns a configured project.
