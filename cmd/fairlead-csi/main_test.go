@@ -104,6 +104,7 @@ func twoServers(t *testing.T, url string) (ids [2]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client.Microversion = "2.37" // the first with a network of the cloud's choice
 	for i := range ids {
 		server, err := servers.Create(t.Context(), client, servers.CreateOpts{Name: fmt.Sprint("n", i), FlavorRef: "1", Networks: "auto"}, nil).Extract()
 		if err != nil {
