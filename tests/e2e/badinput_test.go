@@ -109,7 +109,7 @@ spec:
 `
 
 func TestABadServiceIsExplainedAndServedOnceCorrected(t *testing.T) {
-	ctx := needLab(t)
+	ctx := needDevcloud(t)
 	for name, tc := range map[string]struct {
 		annotation, value string
 		words             []string
@@ -135,7 +135,7 @@ func TestABadServiceIsExplainedAndServedOnceCorrected(t *testing.T) {
 }
 
 func TestAWrongChartValueIsNamedByHelmAndChangesNothing(t *testing.T) {
-	ctx := needLab(t)
+	ctx := needDevcloud(t)
 	err := cluster.InstallChart(ctx, "fairlead-csi", "cloud: {existingSecret: cloud}\ncontroller: {replicas: two}\n")
 	if err == nil || !strings.Contains(err.Error(), "/controller/replicas") {
 		t.Fatalf("helm said %v, want it to name controller.replicas", err)
@@ -153,7 +153,7 @@ func TestAWrongChartValueIsNamedByHelmAndChangesNothing(t *testing.T) {
 const otherKey = "cloud.yaml"
 
 func TestBadCredentialsAreExplainedInTheLogsFirstLine(t *testing.T) {
-	ctx := needLab(t)
+	ctx := needDevcloud(t)
 	for name, tc := range map[string]struct {
 		key, content string
 		words        []string
@@ -175,7 +175,7 @@ func TestBadCredentialsAreExplainedInTheLogsFirstLine(t *testing.T) {
 }
 
 func TestAReleaseWithBadCredentialsWorksOnceTheyAreCorrected(t *testing.T) {
-	ctx := needLab(t)
+	ctx := needDevcloud(t)
 	good, err := os.ReadFile(layout.CloudsYAML)
 	if err != nil {
 		t.Fatal(err)

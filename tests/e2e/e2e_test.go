@@ -88,7 +88,8 @@ func needLab(t *testing.T) context.Context {
 	return ctx
 }
 
-// needDevcloud is needLab for tests of load balancers' packets, or that do to the cloud what only the embedded one bears.
+// needDevcloud is needLab for tests of load balancers, whose packets need the embedded cloud, and for those that a real
+// OpenStack would only repeat: tests/drivers asks it about everything else.
 func needDevcloud(t *testing.T) context.Context {
 	t.Helper()
 	if cluster != nil && cluster.Cloud != lab.Devcloud {

@@ -45,7 +45,7 @@ func (c *Cluster) StartDatabase(ctx context.Context) (*Database, error) {
 	if db.Pod, err = c.PodReady(ctx, databaseNamespace, databasePod, "", 2*time.Minute); err != nil {
 		return nil, err
 	}
-	db.Address, err = c.ServiceAddress(ctx, databaseNamespace, databaseService, 2*time.Minute)
+	db.Address, err = c.ServiceAddress(ctx, databaseNamespace, databaseService, 4*time.Minute)
 	return db, err
 }
 
