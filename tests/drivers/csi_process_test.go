@@ -180,7 +180,7 @@ func callerGone(t *testing.T, c *controller) {
 	c.slow(t, "volume.attach", 4*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	refused(t, "publish in two seconds", c.publish(ctx, v, c.servers[0]), codes.DeadlineExceeded, "still", "ing")
+	refused(t, "publish in two seconds", c.publish(ctx, v, c.servers[0]), codes.DeadlineExceeded, "the disk is still")
 	if err := c.publish(t.Context(), v, c.servers[0]); err != nil {
 		t.Fatal("publish again:", err)
 	}
