@@ -96,6 +96,7 @@ func attachmentDetail(v blockstorage.Volume, a blockstorage.Attachment) map[stri
 	}
 	view["connection_info"] = map[string]any{
 		"driver_volume_type": "local", "access_mode": "rw", "attachment_id": a.ID, "encrypted": false, "cacheable": false,
+		"qos_specs": nil,
 	}
 	return view
 }
