@@ -42,8 +42,10 @@ func answersSQL(ctx context.Context) bool { return query(ctx, "SELECT 1") == nil
 // makeDatabases makes empty databases and the user who has them.
 func makeDatabases(ctx context.Context, v values) error {
 	var sql strings.Builder
-	for _, name := range databases {
-		_, _ = fmt.Fprintf(&sql, "CREATE DATABASE %s CHARACTER SET utf8;\n", name)
+	for _, s := range schemas() {
+		for _, name := range s.databases {
+			_, _ = fmt.Fprintf(&sql, "CREATE DATABASE %s CHARACTER SET utf8;\n", name)
+		}
 	}
 	_, _ = fmt.Fprintf(&sql, "GRANT ALL ON *.* TO 'openstack'@'%%' IDENTIFIED BY '%s';\n", v.Secret)
 	return query(ctx, sql.String())

@@ -114,7 +114,7 @@ func services() []unit {
 	neutron.ready = answers(urlOf("neutron"))
 	all := []unit{
 		neutron,
-		api("keystone", 2, "keystone.server.wsgi:initialize_public_application", "", "keystone-db"),
+		api("keystone", 2, "keystone.server.wsgi:initialize_public_application", "", "keystone-bootstrap"),
 		api("placement", 1, "placement.wsgi:init_application", "", "placement-db", "identity"),
 		api("glance", 1, "glance.common.wsgi_app:init_app", "", "glance-db", "identity"),
 		// Nova and Cinder ask each other within a request: with one process each they would wait for ever.
