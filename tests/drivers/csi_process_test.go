@@ -77,7 +77,7 @@ func manyAtOnce(t *testing.T, c *controller) {
 	}
 }
 
-// atOnce runs n calls side by side, as often as a sidecar does until each succeeds, and joins their last errors.
+// atOnce runs n calls side by side and joins their errors.
 func atOnce(ctx context.Context, n int, call func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()

@@ -190,8 +190,7 @@ func (c *controller) budgeted(t *testing.T, what string, allowed func(took time.
 
 var requestID = regexp.MustCompile(`request req-[0-9a-f-]{36}`)
 
-// refused checks a refusal: its code, the words it must have, and that it carries the cloud's request id if the cloud
-// refused it.
+// refused checks a refusal: its code, and the words it must have.
 func refused(t *testing.T, what string, err error, code codes.Code, says ...string) {
 	t.Helper()
 	if status.Code(err) != code {
