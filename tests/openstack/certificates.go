@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -65,4 +66,23 @@ func newKey() (*ecdsa.PrivateKey, []byte, error) {
 func sign(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]byte, error) {
 	raw, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), err
+}
+
+// writeKeys makes a repository of Fernet keys as `keystone-manage fernet_setup` does, which takes longer: 1 is the
+// present key, 0 the next.
+func writeKeys(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir+".new", 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"0", "1"} {
+		var key [32]byte
+		_, _ = rand.Read(key[:]) // never fails
+		if err := writeFile(filepath.Join(dir+".new", name), []byte(base64.URLEncoding.EncodeToString(key[:]))); err != nil {
+			return err
+		}
+	}
+	return os.Rename(dir+".new", dir)
 }

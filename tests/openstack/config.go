@@ -117,6 +117,8 @@ func writeConfiguration(shared map[string]string) (values, error) {
 		writeClouds(v),
 		writeFile(etc("rabbitmq", "enabled_plugins"), []byte("[].\n")),
 		writeCertificates(etc("octavia")),
+		writeKeys(path("data", "keystone", "fernet-keys")),
+		writeKeys(path("data", "keystone", "credential-keys")),
 		writePython(),
 	)
 }

@@ -3,6 +3,7 @@ package openstack
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -155,5 +156,38 @@ func TestEveryTemplateIsUsed(t *testing.T) {
 		if !slices.Contains(used, entry.Name()) {
 			t.Errorf("nothing is made of %s", entry.Name())
 		}
+	}
+}
+
+func TestKeysAreMadeOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	read := func() (keys []string) {
+		t.Helper()
+		for _, name := range []string{"0", "1"} {
+			text, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, string(text))
+		}
+		return keys
+	}
+	if err := writeKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	first := read()
+	if first[0] == first[1] {
+		t.Error("both keys are the same")
+	}
+	for _, key := range first {
+		if raw, err := base64.URLEncoding.DecodeString(key); err != nil || len(raw) != 32 {
+			t.Errorf("Fernet takes no key like %q: %v", key, err)
+		}
+	}
+	if err := writeKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(read(), first) {
+		t.Error("a second time they were made anew")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,8 +28,15 @@ func runUnits(ctx context.Context, all []unit, isNew bool, log *progress) error 
 		done[u.name] = make(chan struct{})
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	var busy sync.WaitGroup
+	busy.Add(len(all))
+	group.Go(func() error { return watch(watched, all, done) })
+	group.Go(func() error { busy.Wait(); stop(); return nil })
 	for _, u := range all {
 		group.Go(func() error {
+			defer busy.Done()
 			for _, need := range u.needs {
 				waitFor, known := done[need]
 				if !known {
@@ -50,6 +58,27 @@ func runUnits(ctx context.Context, all []unit, isNew bool, log *progress) error 
 		})
 	}
 	return group.Wait()
+}
+
+// watch ends with an error when a service dies that was brought about, and without one when ctx does.
+func watch(ctx context.Context, all []unit, done map[string]chan struct{}) error {
+	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, false, func(context.Context) (bool, error) {
+		for _, u := range all {
+			select {
+			case <-done[u.name]:
+			default:
+				continue
+			}
+			if _, err := proc.Read(pidFile(u.name)); u.args != nil && errors.Is(err, proc.ErrGone) {
+				return false, fmt.Errorf("%s: it died; %s", u.name, tail(logFile(u.name)))
+			}
+		}
+		return false, nil
+	})
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the end of all units, or the error of another
+	}
+	return err
 }
 
 // bring does the step, or starts the service if it does not run, and returns when it works.

@@ -6,10 +6,7 @@ import "context"
 func steps(v values) []unit {
 	all := []unit{
 		{name: "databases", needs: []string{"mariadb"}, do: func(ctx context.Context) error { return makeDatabases(ctx, v) }},
-		{name: "keystone-keys", needs: []string{"databases"}, do: runAll("keystone-keys",
-			manageKeystone("fernet_setup", "--keystone-user", "root", "--keystone-group", "root"),
-			manageKeystone("credential_setup", "--keystone-user", "root", "--keystone-group", "root"))},
-		{name: "keystone-bootstrap", needs: []string{"keystone-keys", "keystone-db"}, do: runAll("keystone-bootstrap",
+		{name: "keystone-bootstrap", needs: []string{"keystone-db"}, do: runAll("keystone-bootstrap",
 			manageKeystone("bootstrap", "--bootstrap-password", v.Secret, "--bootstrap-region-id", Region, "--bootstrap-admin-url", authURL(),
 				"--bootstrap-internal-url", authURL(), "--bootstrap-public-url", authURL()))},
 		{name: "identity", needs: []string{"keystone"}, do: func(ctx context.Context) error { return seedIdentity(ctx, v) }},

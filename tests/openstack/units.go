@@ -121,10 +121,10 @@ func services() []unit {
 		api("nova", 2, "nova.api.openstack.compute.wsgi:init_application", "", "nova-db", "identity", "rabbitmq"),
 		api("metadata", 1, "nova.api.metadata.wsgi:init_application", "", "nova-db", "identity", "rabbitmq"),
 		api("cinder", 2, "cinder.wsgi.wsgi:initialize_application", "--config-file "+etc("cinder", "cinder.conf"), "cinder-db", "identity", "rabbitmq"),
-		program("nova-conductor", "nova.cmd.conductor:main", []string{etc("nova", "nova.conf")}, "nova-db", "rabbitmq"),
+		program("nova-conductor", "nova.cmd.conductor:main", []string{etc("nova", "nova.conf")}, "nova-db", "identity", "rabbitmq"),
 		program("nova-scheduler", "nova.cmd.scheduler:main", []string{etc("nova", "nova.conf")}, "nova-db", "identity", "rabbitmq"),
-		program("cinder-scheduler", "cinder.cmd.scheduler:main", []string{etc("cinder", "cinder.conf")}, "cinder-db", "rabbitmq"),
-		program("cinder-volume", "cinder.cmd.volume:main", []string{etc("cinder", "cinder.conf")}, "cinder-db", "rabbitmq"),
+		program("cinder-scheduler", "cinder.cmd.scheduler:main", []string{etc("cinder", "cinder.conf")}, "cinder-db", "identity", "rabbitmq"),
+		program("cinder-volume", "cinder.cmd.volume:main", []string{etc("cinder", "cinder.conf")}, "cinder-db", "identity", "rabbitmq"),
 	}
 	for _, host := range computeHosts {
 		all = append(all, program("nova-"+host.name, "nova.cmd.compute:main", []string{etc("nova", host.name+".conf")}, "nova-conductor", "placement"))

@@ -120,6 +120,15 @@ func TestAServiceThatDiesIsReportedWithItsLog(t *testing.T) {
 	}
 }
 
+func TestAServiceThatDiesLaterEndsTheWait(t *testing.T) {
+	u := script(t, "test-dies-later", "sleep 1; echo no such user; exit 1")
+	never := unit{name: "never", needs: []string{u.name}, ready: func(context.Context) bool { return false }}
+	err := runUnits(t.Context(), []unit{u, never}, false, quiet())
+	if err == nil || !strings.HasPrefix(err.Error(), "test-dies-later: it died") || !strings.Contains(err.Error(), "no such user") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAServiceThatRunsIsLeftAlone(t *testing.T) {
 	u := script(t, "test-stays", "exec sleep 1000")
 	if err := runUnits(t.Context(), []unit{u}, false, quiet()); err != nil {
