@@ -72,6 +72,9 @@ func (s service) create(r *api.Request) (int, any, error) {
 		FlavorID: string(in.Flavor), ImageID: in.Image[strings.LastIndex(in.Image, "/")+1:],
 		Zone: in.Zone, Metadata: in.Metadata, Tags: in.Tags,
 	}
+	if !r.Version.AtLeast(2, 19) {
+		spec.Description = in.Name // there were no descriptions to ask for
+	}
 	for _, g := range in.SecurityGroups {
 		spec.SecurityGroups = append(spec.SecurityGroups, g.Name)
 	}
