@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -156,9 +155,18 @@ func (s *Service) anonymous(header http.Header) answer {
 	return answer{status: http.StatusUnauthorized, header: header, body: unauthorized}
 }
 
-// edge leaves the headers that answers from the edge carry.
+// edge takes the request ids away that answers from the edge do not carry, and the microversion.
 func (d Dialect) edge(header http.Header) {
-	maps.DeleteFunc(header, func(name string, _ []string) bool { return !slices.Contains(d.EdgeIDs, name) })
+	for _, name := range d.RequestIDs {
+		if !slices.Contains(d.EdgeIDs, name) {
+			header.Del(name)
+		}
+	}
+	if d.Versions != nil {
+		for _, name := range []string{"Vary", versionHeader, d.Versions.Legacy} {
+			header.Del(name)
+		}
+	}
 }
 
 func (s *Service) refuse(r *http.Request, header http.Header, err error) answer {
