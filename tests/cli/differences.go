@@ -33,10 +33,6 @@ var differences = []Difference{
 		What: "Quotas of the same are 0, and those of RBAC policies and subnet pools are missing", Reason: "they are not offered",
 	},
 	{
-		Commands: "network (create|show)", Fields: []string{"is_default"},
-		What: "External networks do not say whether they are the default one", Reason: "automatic topologies are not offered",
-	},
-	{
 		Commands: "router list", Fields: []string{"Availability zones"},
 		What: "Routers have no availability zones", Reason: "all of the network is on one machine",
 	},
