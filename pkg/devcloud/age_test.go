@@ -53,10 +53,10 @@ func TestAnOlderCloudHasWhatItHadThen(t *testing.T) {
 		{name: "the latest is its own", method: "GET", path: "/volume/v3/" + project + "/volumes", headers: []string{version, "volume latest"}, want: 200},
 		{name: "Cinder refuses a newer one", method: "GET", path: "/volume/v3/" + project + "/volumes", headers: []string{version, "volume 3.42"}, want: 406, says: "maximum is 3.27"},
 		{name: "Octavia has no allowed_cidrs yet", method: "POST", path: "/load-balancer/v2/lbaas/loadbalancers",
-			body: `{"loadbalancer":{"vip_subnet_id":"x","listeners":[{"allowed_cidrs":["10.0.0.0/8"]}]}}`, want: 400, says: "Unknown attribute for argument loadbalancer: allowed_cidrs"},
+			body: `{"loadbalancer":{"vip_subnet_id":"00000000-0000-4000-8000-000000000000","listeners":[{"allowed_cidrs":["10.0.0.0/8"]}]}}`, want: 400, says: "Unknown attribute for argument loadbalancer: allowed_cidrs"},
 		{name: "not even to be emptied", method: "PUT", path: "/load-balancer/v2/lbaas/listeners/x", body: `{"listener":{"allowed_cidrs":[]}}`, want: 400, says: "allowed_cidrs"},
 		{name: "Octavia has tags already", method: "POST", path: "/load-balancer/v2/lbaas/loadbalancers",
-			body: `{"loadbalancer":{"vip_subnet_id":"x","tags":["a"]}}`, want: 400, says: "Subnet x not found"},
+			body: `{"loadbalancer":{"vip_subnet_id":"00000000-0000-4000-8000-000000000000","tags":["a"]}}`, want: 400, says: "Subnet 00000000-0000-4000-8000-000000000000 not found"},
 	} {
 		if got, text := c.answerTo(t, tt.method, cloud.URL+tt.path, tt.body, tt.headers...); got != tt.want || !strings.Contains(text, tt.says) ||
 			tt.saysNot != "" && strings.Contains(text, tt.saysNot) {
@@ -93,7 +93,7 @@ func TestLoadBalancersTakeTheirRole(t *testing.T) {
 		c := connect(t, cloud.URL)
 		const path = "/load-balancer/v2.0/lbaas/loadbalancers"
 		read, _ := c.answerTo(t, "GET", cloud.URL+path, "")
-		write, text := c.answerTo(t, "POST", cloud.URL+path, `{"loadbalancer":{"vip_subnet_id":"x"}}`)
+		write, text := c.answerTo(t, "POST", cloud.URL+path, `{"loadbalancer":{"vip_subnet_id":"00000000-0000-4000-8000-000000000000"}}`)
 		if read != tt.read || write != tt.write || write == 403 && !strings.Contains(text, "Policy does not allow") {
 			t.Errorf("%s: GET %d, POST %d %s", tt.role, read, write, text)
 		}

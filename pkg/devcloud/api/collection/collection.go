@@ -19,6 +19,8 @@ type Item = map[string]any
 type Rules struct {
 	// Strict refuses filters by unknown attributes; otherwise they are ignored.
 	Strict bool
+	// UnknownFilter is the error for filters by unknown attributes where the service is strict; nil: Neutron's.
+	UnknownFilter func(names []string) error
 	// Attributes are the names that may be filtered by.
 	Attributes []string
 	// Filters are filters that are no plain comparison; each gets all values of its parameter.
@@ -93,6 +95,9 @@ func filter(items []Item, query url.Values, rules Rules) ([]Item, error) {
 	}
 	if len(unknown) > 0 && rules.Strict {
 		slices.Sort(unknown)
+		if rules.UnknownFilter != nil {
+			return nil, rules.UnknownFilter(unknown)
+		}
 		return nil, api.BadRequest("Invalid input for operation: ['%s'] is invalid attribute for filtering.", strings.Join(unknown, "', '"))
 	}
 	return items, nil

@@ -4,6 +4,7 @@ package loadbalancer
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api/collection"
@@ -38,13 +39,31 @@ func New(core *api.Core, e *engine.Engine, lb *loadbalancer.Service) *api.Servic
 			s.Handle("GET "+version+path+"defaults", s.showQuota)
 			s.Handle("GET "+version+path+"{project}", s.showQuota)
 			s.Handle("PUT "+version+path+"{project}", s.setQuota)
+			s.Handle("DELETE "+version+path+"{project}", s.resetQuota)
 		}
 	}
 	return s.Service
 }
 
+// inPool answers that there is no such pool as Octavia does while it still looks for the resource: in another form.
+func (s *service) inPool(h api.Handler) api.Handler {
+	return func(r *api.Request) (int, any, error) {
+		err := s.e.View(func(tx *engine.Tx) error {
+			_, err := s.lb.Pool(tx, scope(r), r.PathValue("pool"))
+			return err
+		})
+		if err != nil {
+			return http.StatusNotFound, map[string]any{"code": http.StatusNotFound, "title": "Bad Request", "description": err.Error()}, nil
+		}
+		return h(r)
+	}
+}
+
 // route adds a route below both names that Octavia gives its version.
 func (s *service) route(method, path string, h api.Handler) {
+	if strings.HasPrefix(path, "pools/{pool}/") {
+		h = s.inPool(h)
+	}
 	h = withRole(method, ofAge(h))
 	s.Handle(method+" /v2.0/lbaas/"+path, h)
 	s.Handle(method+" /v2/lbaas/"+path, h)
@@ -102,26 +121,19 @@ func disallowed() error {
 	return api.Errorf(http.StatusForbidden, "Policy does not allow this request to be performed.")
 }
 
-// decode reads the attributes of a request in the words of Octavia.
-func decode(r *api.Request, member string, into any) error {
-	return collection.Decode(r, member, into, func(attribute string) error {
-		return api.BadRequest("Unknown attribute for argument %s: %s", member, attribute)
-	})
-}
-
 func (s *service) showQuota(r *api.Request) (int, any, error) {
 	if r.PathValue("project") != r.Caller.ProjectID && !admin(r) { // the defaults, which belong to no project, are for admins alone
 		return 0, nil, disallowed()
 	}
 	var q loadbalancer.Quota
 	err := s.e.View(func(tx *engine.Tx) error {
-		q = s.lb.Quota(tx)
+		q = s.lb.Quota(tx, r.PathValue("project"))
 		return nil
 	})
 	return http.StatusOK, map[string]any{"quota": q}, err
 }
 
-// setQuota changes the quota of all projects: there is one for each of them here. As in Octavia it takes an admin.
+// setQuota changes a project's quota until the process ends. As in Octavia it takes an admin.
 func (s *service) setQuota(r *api.Request) (int, any, error) {
 	if !admin(r) {
 		return 0, nil, disallowed()
@@ -131,7 +143,7 @@ func (s *service) setQuota(r *api.Request) (int, any, error) {
 	}
 	var q loadbalancer.Quota
 	err := s.e.Update(func(tx *engine.Tx) error {
-		q = s.lb.Quota(tx)
+		q = s.lb.Quota(tx, r.PathValue("project"))
 		body := struct {
 			*loadbalancer.Quota
 			LoadBalancer  *int `json:"loadbalancer"` // the names until Rocky, which clients still use
@@ -140,8 +152,19 @@ func (s *service) setQuota(r *api.Request) (int, any, error) {
 		if err := decode(r, "quota", &body); err != nil {
 			return err
 		}
-		s.lb.SetQuota(tx, q)
+		s.lb.SetQuota(tx, r.PathValue("project"), q)
 		return nil
 	})
 	return http.StatusAccepted, map[string]any{"quota": q}, err
+}
+
+// resetQuota gives a project the default again.
+func (s *service) resetQuota(r *api.Request) (int, any, error) {
+	if !admin(r) {
+		return 0, nil, disallowed()
+	}
+	return http.StatusNoContent, nil, s.e.Update(func(tx *engine.Tx) error {
+		s.lb.ResetQuota(tx, r.PathValue("project"))
+		return nil
+	})
 }

@@ -80,6 +80,9 @@ func list[T any](s *service, k resource[T], r *api.Request) (int, any, error) {
 		return api.BadRequest("Validation failure: marker %s could not be found.", marker)
 	}}
 	if len(items) > 0 {
+		rules.Strict, rules.UnknownFilter = true, func([]string) error {
+			return api.BadRequest("One or more arguments are either duplicate or invalid")
+		}
 		for name := range items[0] {
 			rules.Attributes = append(rules.Attributes, name)
 		}

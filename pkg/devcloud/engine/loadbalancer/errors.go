@@ -1,6 +1,8 @@
 package loadbalancer
 
 import (
+	"fmt"
+
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
 )
 
@@ -19,6 +21,17 @@ func immutable(id string) error {
 // badInput is a value outside what the attribute allows.
 func badInput(field string, value any, allowed string) error {
 	return engine.Refuse(engine.Invalid, "Invalid input for field/attribute %s. Value: '%v'. Value should be %s", field, value, allowed)
+}
+
+// between refuses a number outside a range, by the end that it is beyond.
+func between(field string, value, low, high int) error {
+	if value < low {
+		return badInput(field, value, fmt.Sprintf("greater or equal to %d", low))
+	}
+	if value > high {
+		return badInput(field, value, fmt.Sprintf("lower or equal to %d", high))
+	}
+	return nil
 }
 
 // badRequest is a request that contradicts itself or the tree.
@@ -43,11 +56,13 @@ type Quota struct {
 	Member        int `json:"member"`
 	Pool          int `json:"pool"`
 	HealthMonitor int `json:"health_monitor"`
+	L7Policy      int `json:"l7policy"` // there are none
+	L7Rule        int `json:"l7rule"`   // there are none
 }
 
 // DefaultQuota limits load balancers only.
 func DefaultQuota() Quota {
-	return Quota{LoadBalancer: 100, Listener: -1, Member: -1, Pool: -1, HealthMonitor: -1}
+	return Quota{LoadBalancer: 100, Listener: -1, Member: -1, Pool: -1, HealthMonitor: -1, L7Policy: -1, L7Rule: -1}
 }
 
 func room(what string, used, limit int) error {

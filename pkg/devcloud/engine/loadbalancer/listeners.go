@@ -24,7 +24,7 @@ func (s *Service) Listener(tx *engine.Tx, project, id string) (Listener, error) 
 func (s *Service) CreateListener(tx *engine.Tx, project string, spec ListenerSpec) (Listener, error) {
 	lbID := spec.LoadBalancerID.Or("", "")
 	if lbID == "" {
-		return Listener{}, badInput("loadbalancer_id", "", "a load balancer's id")
+		return Listener{}, badInput("loadbalancer_id", "", "UUID format")
 	}
 	if _, err := listenerOf(Listener{ConnectionLimit: -1}, spec); err != nil {
 		return Listener{}, err
@@ -41,7 +41,7 @@ func (s *Service) CreateListener(tx *engine.Tx, project string, spec ListenerSpe
 
 // putListener records a listener of a load balancer that is pending already.
 func (s *Service) putListener(tx *engine.Tx, lb LoadBalancer, spec ListenerSpec) (Listener, error) {
-	if err := room("Listener", owned(tx, s.listeners, lb.ProjectID), s.quota.Listener); err != nil {
+	if err := room("Listener", owned(tx, s.listeners, lb.ProjectID), s.Quota(tx, lb.ProjectID).Listener); err != nil {
 		return Listener{}, err
 	}
 	l, err := listenerOf(Listener{
@@ -74,15 +74,15 @@ func listenerOf(l Listener, spec ListenerSpec) (Listener, error) {
 		return l, badInput("protocol", l.Protocol, protocols)
 	}
 	l.Port = spec.Port.Or(l.Port, 0)
-	if l.Port < 1 || l.Port > 65535 {
-		return l, badInput("protocol_port", l.Port, "between 1 and 65535")
+	if err := between("protocol_port", l.Port, 1, 65535); err != nil {
+		return l, err
 	}
 	l.ConnectionLimit = spec.Limit.Or(l.ConnectionLimit, -1)
 	if l.ConnectionLimit < -1 {
 		return l, badInput("connection_limit", l.ConnectionLimit, "greater or equal to -1")
 	}
 	if len(spec.InsertHeaders.Or(nil, nil)) > 0 {
-		return l, badRequest("insert-headers are not supported for TCP listeners.")
+		return l, engine.Refuse(engine.Invalid, "insert-headers is not a valid option for a TCP protocol listener.")
 	}
 	l.DefaultPoolID = spec.DefaultPoolID.Or(l.DefaultPoolID, "")
 	l.AllowedCIDRs = slices.Clone(spec.AllowedCIDRs.Or(l.AllowedCIDRs, nil))
@@ -94,8 +94,8 @@ func listenerOf(l Listener, spec ListenerSpec) (Listener, error) {
 		"timeout_client_data": l.ClientData, "timeout_member_connect": l.MemberConnect,
 		"timeout_member_data": l.MemberData, "timeout_tcp_inspect": l.TCPInspect,
 	} {
-		if ms < 0 || ms > maxTimeout {
-			return l, badInput(field, ms, "between 0 and 31536000000")
+		if err := between(field, ms, 0, maxTimeout); err != nil {
+			return l, err
 		}
 	}
 	return l, nil
@@ -105,10 +105,10 @@ func (s *Service) checkListener(tx *engine.Tx, lb LoadBalancer, l Listener) erro
 	for _, c := range l.AllowedCIDRs {
 		cidr, err := netip.ParsePrefix(c)
 		if err != nil {
-			return badInput("allowed_cidrs", c, "IPv4 or IPv6 CIDRs")
+			return badInput("allowed_cidrs", "['"+c+"']", "IPv4 or IPv6 CIDR format")
 		}
 		if cidr.Addr().Is4() != lb.VIPAddress.Is4() {
-			return badRequest("CIDR %s is not compatible with the VIP's IP version.", c)
+			return badRequest("CIDR %s IP version incompatible with VIP %s IP version.", c, lb.VIPAddress)
 		}
 	}
 	if l.DefaultPoolID == "" {

@@ -27,7 +27,7 @@ func (s *Service) CreateLoadBalancer(tx *engine.Tx, project string, spec LoadBal
 	if p := spec.Provider.Or(ProviderName, ProviderName); p != ProviderName && p != "octavia" {
 		return LoadBalancer{}, engine.Refuse(engine.Invalid, "Provider '%s' is not enabled.", p)
 	}
-	if err := room("Load Balancer", owned(tx, s.lbs, project), s.quota.LoadBalancer); err != nil {
+	if err := room("Load Balancer", owned(tx, s.lbs, project), s.Quota(tx, project).LoadBalancer); err != nil {
 		return LoadBalancer{}, err
 	}
 	lb := LoadBalancer{Common: s.born(LoadBalancer{}, spec.CommonSpec, spec.Description)}
@@ -59,7 +59,7 @@ func (s *Service) withVIP(tx *engine.Tx, lb LoadBalancer, spec LoadBalancerSpec)
 	want := network.FixedIP{SubnetID: sub.ID}
 	if a := spec.VIPAddress.Or("", ""); a != "" {
 		if want.Address, err = netip.ParseAddr(a); err != nil {
-			return lb, badInput("vip_address", a, "IP address")
+			return lb, badInput("vip_address", a, "IPv4 or IPv6 format")
 		}
 	}
 	port, err := s.network.CreatePort(tx, network.PortSpec{
@@ -138,6 +138,11 @@ func (s *Service) UpdateLoadBalancer(tx *engine.Tx, project, id string, spec Loa
 	if spec.VIPSubnetID.Set || spec.VIPNetworkID.Set || spec.VIPPortID.Set || spec.VIPAddress.Set ||
 		spec.Provider.Set || spec.ProjectID.Set || spec.Listeners != nil || spec.Pools != nil {
 		return LoadBalancer{}, badRequest("only name, description, tags and admin_state_up of a load balancer can be updated.")
+	}
+	if lb, err := s.LoadBalancer(tx, project, id); err != nil {
+		return lb, err
+	} else if lb.Provisioning != Active {
+		return lb, engine.Refuse(engine.Conflict, "Invalid state %s of loadbalancer resource %s", lb.Provisioning, id)
 	}
 	lb, err := s.claim(tx, project, id)
 	if err != nil {

@@ -53,7 +53,7 @@ func (s *Service) CreateMember(tx *engine.Tx, project, poolID string, spec Membe
 
 // putMember records a member of a pool that is pending already.
 func (s *Service) putMember(tx *engine.Tx, p Pool, spec MemberSpec) (Member, error) {
-	if err := room("Member", owned(tx, s.members, p.ProjectID), s.quota.Member); err != nil {
+	if err := room("Member", owned(tx, s.members, p.ProjectID), s.Quota(tx, p.ProjectID).Member); err != nil {
 		return Member{}, err
 	}
 	lb, err := s.LoadBalancer(tx, p.ProjectID, p.LB)
@@ -88,12 +88,12 @@ func memberOf(m Member, spec MemberSpec) (Member, error) {
 		m.Address = a
 	}
 	m.Port = spec.Port.Or(m.Port, 0)
-	if m.Port < 1 || m.Port > 65535 {
-		return m, badInput("protocol_port", m.Port, "between 1 and 65535")
+	if err := between("protocol_port", m.Port, 1, 65535); err != nil {
+		return m, err
 	}
 	m.Weight = spec.Weight.Or(m.Weight, 1)
-	if m.Weight < 0 || m.Weight > 256 {
-		return m, badInput("weight", m.Weight, "between 0 and 256")
+	if err := between("weight", m.Weight, 0, 256); err != nil {
+		return m, err
 	}
 	if spec.Backup.Or(false, false) {
 		return m, unsupported("backup members.")

@@ -46,7 +46,7 @@ func (s *Service) CreateMonitor(tx *engine.Tx, project string, spec MonitorSpec)
 
 // putMonitor records the monitor of a pool that is pending already.
 func (s *Service) putMonitor(tx *engine.Tx, p Pool, spec MonitorSpec) (Monitor, error) {
-	if err := room("Health Monitor", owned(tx, s.monitors, p.ProjectID), s.quota.HealthMonitor); err != nil {
+	if err := room("Health Monitor", owned(tx, s.monitors, p.ProjectID), s.Quota(tx, p.ProjectID).HealthMonitor); err != nil {
 		return Monitor{}, err
 	}
 	lb, err := s.LoadBalancer(tx, p.ProjectID, p.LB)
@@ -90,9 +90,9 @@ func monitorFrom(m Monitor, spec MonitorSpec) (Monitor, error) {
 	case m.Timeout < 1:
 		return m, badInput("timeout", m.Timeout, "greater or equal to 1")
 	case m.MaxRetries < 1 || m.MaxRetries > 10:
-		return m, badInput("max_retries", m.MaxRetries, "between 1 and 10")
+		return m, between("max_retries", m.MaxRetries, 1, 10)
 	case m.MaxRetriesDown < 1 || m.MaxRetriesDown > 10:
-		return m, badInput("max_retries_down", m.MaxRetriesDown, "between 1 and 10")
+		return m, between("max_retries_down", m.MaxRetriesDown, 1, 10)
 	}
 	return withHTTP(m, spec)
 }

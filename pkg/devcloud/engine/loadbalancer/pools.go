@@ -55,7 +55,7 @@ func (s *Service) CreatePool(tx *engine.Tx, project string, spec PoolSpec) (Pool
 
 // putPool records a pool of a load balancer that is pending already.
 func (s *Service) putPool(tx *engine.Tx, lb LoadBalancer, spec PoolSpec) (Pool, error) {
-	if err := room("Pool", owned(tx, s.pools, lb.ProjectID), s.quota.Pool); err != nil {
+	if err := room("Pool", owned(tx, s.pools, lb.ProjectID), s.Quota(tx, lb.ProjectID).Pool); err != nil {
 		return Pool{}, err
 	}
 	p, err := poolOf(Pool{Common: s.born(lb, spec.CommonSpec, spec.Description)}, spec)
@@ -91,11 +91,17 @@ func poolOf(p Pool, spec PoolSpec) (Pool, error) {
 		switch sp.Type {
 		case "SOURCE_IP":
 		case "APP_COOKIE", "HTTP_COOKIE":
+			if sp.Type == "APP_COOKIE" && sp.CookieName == nil {
+				return p, badRequest("Field \"cookie_name\" must be specified when using the \"APP_COOKIE\" session persistence type.")
+			}
 			return p, badRequest("session_persistence of type %s is not supported for TCP protocol pools.", sp.Type)
 		default:
-			return p, badInput("session_persistence.type", sp.Type, "one of: APP_COOKIE, HTTP_COOKIE, SOURCE_IP")
+			return p, badInput("type", sp.Type, "one of: APP_COOKIE, HTTP_COOKIE, SOURCE_IP")
 		}
-		if sp.CookieName != nil || sp.Timeout != nil || sp.Granularity != nil {
+		if sp.CookieName != nil {
+			return p, badRequest("Field \"cookie_name\" can only be specified with session persistence of type \"APP_COOKIE\".")
+		}
+		if sp.Timeout != nil || sp.Granularity != nil {
 			return p, badRequest("session_persistence of type SOURCE_IP on a TCP pool takes no further options.")
 		}
 		p.Persistence = sp.Type

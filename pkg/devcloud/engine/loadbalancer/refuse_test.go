@@ -208,7 +208,7 @@ func TestQuota(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "")
 			w.do(func(tx *engine.Tx) error {
-				w.s.SetQuota(tx, quota)
+				w.s.SetQuota(tx, project, quota)
 				return nil
 			})
 			w.refused(engine.OverQuota, func(tx *engine.Tx) error {

@@ -25,8 +25,9 @@ type Service struct {
 	e        *engine.Engine
 	network  *network.Service
 	balancer Balancer
-	quota    Quota
-	applying sync.Mutex // held while the data plane is changed
+	quota    Quota            // of projects without one of their own
+	quotas   map[string]Quota // by project
+	applying sync.Mutex       // held while the data plane is changed
 	forgets  func() bool
 
 	lbs       *engine.Table[LoadBalancer]
@@ -39,7 +40,7 @@ type Service struct {
 // New opens the tables, registers the task handlers, and follows the floating IPs of the VIP ports.
 // Call Restore before the engine runs.
 func New(e *engine.Engine, n *network.Service, b Balancer, quota Quota) (*Service, error) {
-	s := &Service{e: e, network: n, balancer: b, quota: quota}
+	s := &Service{e: e, network: n, balancer: b, quota: quota, quotas: map[string]Quota{}}
 	err := errors.Join(
 		table(e, "loadbalancer.loadbalancers", &s.lbs, func(v LoadBalancer) string { return v.ID }),
 		table(e, "loadbalancer.listeners", &s.listeners, func(v Listener) string { return v.ID }),
@@ -65,11 +66,19 @@ func table[T any](e *engine.Engine, name string, into **engine.Table[T], key fun
 // it: the load balancer becomes ACTIVE, they stay PENDING_CREATE. Call it before the engine runs.
 func (s *Service) ForgetParts(ask func() bool) { s.forgets = ask }
 
-// Quota is what each project may have.
-func (s *Service) Quota(_ *engine.Tx) Quota { return s.quota }
+// Quota is what a project may have.
+func (s *Service) Quota(_ *engine.Tx, project string) Quota {
+	if q, ok := s.quotas[project]; ok {
+		return q
+	}
+	return s.quota
+}
 
-// SetQuota replaces what each project may have, until the process ends.
-func (s *Service) SetQuota(_ *engine.Tx, q Quota) { s.quota = q }
+// SetQuota replaces what a project may have, until the process ends. ResetQuota is its inverse.
+func (s *Service) SetQuota(_ *engine.Tx, project string, q Quota) { s.quotas[project] = q }
+
+// ResetQuota gives a project the default again.
+func (s *Service) ResetQuota(_ *engine.Tx, project string) { delete(s.quotas, project) }
 
 // part is any part of a tree.
 type part[T any] interface {
@@ -124,7 +133,7 @@ func (c *Common) apply(spec CommonSpec, description text) {
 	c.Name = spec.Name.Or(c.Name, "")
 	c.Description = description.Or(c.Description, "")
 	c.Down = !spec.AdminStateUp.Or(!c.Down, true)
-	c.Tags = slices.Clone(spec.Tags.Or(c.Tags, nil))
+	c.Tags = slices.Compact(slices.Sorted(slices.Values(spec.Tags.Or(c.Tags, nil))))
 }
 
 // claim makes an ACTIVE load balancer PENDING_UPDATE and schedules the task that settles it. Any other state is 409.
