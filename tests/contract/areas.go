@@ -1,8 +1,22 @@
 package contract
 
+import "slices"
+
 // areas are all that the suite states.
 var areas = []Area{
 	blockStorage,
+	compute,
+	attachments,
+	identity,
+	network,
 }
 
-var blockStorage = Area{Name: "block storage", Cases: volumeCases}
+var blockStorage = Area{Name: "block storage", Cases: slices.Concat(volumeVersionCases, volumeCases)}
+
+var compute = Area{Name: "compute", Cases: slices.Concat(computeVersionCases, serverCases)}
+
+var attachments = Area{Name: "volume attachments", Cases: attachmentCases}
+
+var identity = Area{Name: "identity", Cases: identityCases}
+
+var network = Area{Name: "network", Cases: networkCases}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ type Cloud struct {
 	Token     string
 	ProjectID string
 	UserID    string
+	Password  string // the user's
+	// AdminToken is an administrator's, for what a project's user may not do (quotas).
+	AdminToken string
 
 	ImageID, FlavorID                      string
 	NetworkID, SubnetID, ExternalNetworkID string
@@ -39,6 +43,13 @@ type Cloud struct {
 	// Fail makes the next operation of that kind go wrong in the cloud, after it was accepted: "volume.attach",
 	// "volume.detach", "volume.create", "volume.delete", "volume.extend".
 	Fail func(t *T, operation string)
+	// Slow makes the next operation of that kind take a few seconds, so that what happens meanwhile can be seen.
+	Slow func(t *T, operation string)
+	// Reset is the administrator's word that a volume is in error: its owner cannot delete one in error_deleting.
+	Reset func(t *T, volume string)
+
+	// Poll is the time between two looks.
+	Poll time.Duration
 
 	client *http.Client
 }
@@ -73,15 +84,25 @@ type Answer struct {
 	Body         any // decoded JSON; nil if there is none
 }
 
+// Root is where a service's version document is: its endpoint without the version.
+func (c *Cloud) Root(service string) string {
+	return versioned.ReplaceAllString(strings.TrimRight(c.Endpoints[service], "/"), "")
+}
+
+var versioned = regexp.MustCompile(`/v[0-9.]+(/[0-9a-f]{32})?$`)
+
 // Do sends a request with the project's token, and records the form of the answer. The path begins below the service's endpoint ("/volumes"; Neutron's and
-// Octavia's with their version: "/v2.0/networks") or is a whole URL. A request that gets no answer ends the case.
+// Octavia's with their version: "/v2.0/networks") or is a whole URL. A body that is a string is sent as
+// it stands, any other as JSON. A request that gets no answer ends the case.
 func (c *Cloud) Do(t *T, service, method, path string, body any, options ...Option) Answer {
 	url := path
 	if !strings.HasPrefix(path, "http") {
 		url = strings.TrimRight(c.Endpoints[service], "/") + path
 	}
 	var content io.Reader
-	if body != nil {
+	if text, ok := body.(string); ok {
+		content = strings.NewReader(text)
+	} else if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
 			t.Fatalf("%s %s: %v", method, path, err)
@@ -179,16 +200,16 @@ func (a Answer) Keys(path string) []string {
 	return keys
 }
 
-// pollInterval is short: both clouds take a second or less for most.
-const pollInterval = 100 * time.Millisecond
+// awaited is how long a case waits for a state: a busy machine's Nova needs more than a minute for a server.
+const awaited = 3 * time.Minute
 
 // Await reads a path until the value there is the wanted one, and returns all values seen, in order, each once in a row.
-// Status 404 counts as the value "404". It ends the case after a minute, or when the value is an error that is not wanted.
+// Status 404 counts as the value "404". It ends the case after awaited, or when the value is an error that is not wanted.
 func (c *Cloud) Await(t *T, service, path, field, want string, options ...Option) []string {
 	t.hush(+1)
 	defer t.hush(-1)
 	var seen []string
-	deadline := time.After(time.Minute)
+	deadline := time.Now().Add(awaited)
 	for {
 		a := c.Do(t, service, http.MethodGet, path, nil, options...)
 		now := a.Text(field)
@@ -204,13 +225,22 @@ func (c *Cloud) Await(t *T, service, path, field, want string, options ...Option
 		if strings.HasPrefix(strings.ToLower(now), "error") {
 			t.Fatalf("GET %s: %s went %v, want %s", path, field, seen, want)
 		}
-		select {
-		case <-deadline:
+		if time.Now().After(deadline) {
 			t.Fatalf("GET %s: %s went %v, and never %s", path, field, seen, want)
-		case <-t.Context().Done():
-			t.Fatalf("GET %s: %v", path, t.Context().Err())
-		case <-time.After(pollInterval):
 		}
+		c.pause(t)
+	}
+}
+
+// pause waits the time between two looks.
+func (c *Cloud) pause(t *T) { sleep(t, c.Poll) }
+
+// sleep waits.
+func sleep(t *T, d time.Duration) {
+	select {
+	case <-t.Context().Done():
+		t.Fatalf("%v", t.Context().Err())
+	case <-time.After(d):
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
@@ -19,9 +20,10 @@ import (
 // Addresses are loopback ones, which need no device.
 const devcloudConfig = `
 listen: 127.0.0.1:0
-times: {default: 200ms}
-projects: [{name: contract}]
-users: [{name: contract, password: contract, projects: [contract]}]
+projects: [{name: contract}, {name: admin}]
+users:
+- {name: contract, password: contract, projects: [contract]}
+- {name: admin, password: admin, projects: [admin, contract], roles: [admin]}
 applicationCredentials: [{name: kubernetes, secret: kubernetes, user: contract, project: contract}]
 zones: {volume: [az1, az2], compute: [az1, az2]}
 volumeTypes: [{name: standard}, {name: fast}, {name: multiattach, multiattach: true}]
@@ -36,9 +38,19 @@ networks:
 routers: [{name: contract, externalNetwork: public, subnets: [contract]}]
 `
 
+// How long an operation takes, and how long one that Slow was asked for.
+const (
+	usually = 100 * time.Millisecond
+	slowly  = 2 * time.Second
+)
+
 const devcloudClouds = `clouds:
-  contract: {auth: {auth_url: "%s/identity/v3", username: contract, password: contract, project_name: contract,
+  contract: {auth: {auth_url: "%[1]s/identity/v3", username: contract, password: contract, project_name: contract,
                     user_domain_name: Default, project_domain_name: Default}, region_name: RegionOne}
+  operator: {auth: {auth_url: "%[1]s/identity/v3", username: admin, password: admin, project_name: contract,
+                    user_domain_name: Default, project_domain_name: Default}, region_name: RegionOne}
+  admin: {auth: {auth_url: "%[1]s/identity/v3", username: admin, password: admin, project_name: admin,
+                 user_domain_name: Default, project_domain_name: Default}, region_name: RegionOne}
 `
 
 // newDevcloud starts an embedded cloud for this run alone: with loop devices for root, else simulated. It ends with the
@@ -50,7 +62,11 @@ func newDevcloud(t *testing.T) *Cloud {
 	if err := os.WriteFile(cloudsFile, fmt.Appendf(nil, devcloudClouds, dev.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &Cloud{Name: "devcloud"}
+	admin := &Cloud{Name: "devcloud"}
+	if err := admin.login(t.Context(), cloudsFile, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	c := &Cloud{Name: "devcloud", Poll: 20 * time.Millisecond, Password: "contract", AdminToken: admin.Token}
 	if err := c.login(t.Context(), cloudsFile, "contract"); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +81,23 @@ func newDevcloud(t *testing.T) *Cloud {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+	c.Slow = func(t *T, operation string) {
+		takes := func(ctx context.Context, d time.Duration) {
+			if err := server.SetOperationTime(ctx, operation, d); err != nil {
+				t.Errorf("%v", err)
+			}
+		}
+		takes(t.Context(), slowly)
+		t.Cleanup(func() { takes(context.WithoutCancel(t.Context()), usually) })
+	}
+	operator := &Cloud{Name: "devcloud"}
+	if err := operator.login(t.Context(), cloudsFile, "operator"); err != nil {
+		t.Fatal(err)
+	}
+	c.Reset = func(t *T, volume string) {
+		c.Do(t, Volume, http.MethodPost, "/volumes/"+volume+"/action", object{"os-reset_status": object{"status": "error"}},
+			Header("X-Auth-Token", operator.Token)).Want(t, http.StatusAccepted)
 	}
 	fixture(t, c)
 	t.Cleanup(func() {
@@ -89,6 +122,7 @@ func startDevcloud(t *testing.T) *devcloud.Cloud {
 		t.Fatal(err)
 	}
 	config.Simulate = os.Geteuid() != 0
+	config.Times.Default = new(api.Duration(usually))
 	dev, err := devcloud.New(t.Context(), config, nil)
 	if err != nil {
 		t.Fatal(err)

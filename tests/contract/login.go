@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,17 +56,17 @@ func (c *Cloud) readToken(provider *gophercloud.ProviderClient) error {
 	if err != nil {
 		return err
 	}
-	c.UserID, c.ProjectID, c.Endpoints = user.ID, project.ID, map[string]string{}
+	public := map[string]string{}
 	for _, service := range catalog.Entries {
 		i := slices.IndexFunc(service.Endpoints, func(e tokens.Endpoint) bool { return e.Interface == "public" })
 		if i >= 0 {
-			c.Endpoints[service.Type] = service.Endpoints[i].URL
+			public[service.Type] = service.Endpoints[i].URL
 		}
 	}
-	if c.Endpoints[Volume] == "" {
-		c.Endpoints[Volume] = c.Endpoints["volumev3"]
-	}
+	public[Volume] = cmp.Or(public[Volume], public["volumev3"])
+	c.UserID, c.ProjectID, c.Endpoints = user.ID, project.ID, map[string]string{}
 	for _, service := range []string{Identity, Volume, Compute, Network, LoadBalancer, Image} {
+		c.Endpoints[service] = public[service]
 		if c.Endpoints[service] == "" {
 			return fmt.Errorf("%s has no %s service in its catalog", c.Name, service)
 		}

@@ -36,14 +36,14 @@ var (
 // exchange is the form of an answer of this cloud.
 func (c *Cloud) exchange(a Answer) Exchange {
 	path := a.Path
-	for _, base := range c.Endpoints {
+	for service, base := range c.Endpoints {
 		path = strings.TrimPrefix(path, strings.TrimRight(base, "/"))
-	}
-	if host := regexp.MustCompile(`^https?://[^/]+`).FindString(path); host != "" {
-		path = "<other>" // a version document above the endpoint, say: its place differs
+		if below, ok := strings.CutPrefix(path, c.Root(service)); ok {
+			path = "<" + service + ">" + below
+		}
 	}
 	e := Exchange{
-		Request: a.Method + " " + spaces.ReplaceAllString(identifier.ReplaceAllString(path, "{id}"), "+"),
+		Request: inOneOrder(a.Method + " " + spaces.ReplaceAllString(identifier.ReplaceAllString(path, "{id}"), "+")),
 		Status:  a.Status, Shape: map[string]string{},
 	}
 	for _, name := range interestingHeaders {
@@ -60,6 +60,17 @@ func (c *Cloud) exchange(a Answer) Exchange {
 		shapeOf(a.Body, "", e.Shape)
 	}
 	return e
+}
+
+// inOneOrder sorts a request's parameters: in links to next pages their order differs.
+func inOneOrder(request string) string {
+	path, query, ok := strings.Cut(request, "?")
+	if !ok {
+		return request
+	}
+	parameters := strings.Split(query, "&")
+	slices.Sort(parameters)
+	return path + "?" + strings.Join(parameters, "&")
 }
 
 // shapeOf adds the types of a value and all below it. Values that share a path, the elements of a list, share a type.
@@ -240,7 +251,7 @@ func readRecording(r io.Reader) (Recording, error) {
 			name = rest
 			recording[name] = []Exchange{}
 		case kind == ">":
-			recording[name] = append(exchanges, Exchange{Request: rest, Shape: map[string]string{}})
+			recording[name] = append(exchanges, Exchange{Request: inOneOrder(rest), Shape: map[string]string{}})
 		case len(exchanges) == 0:
 			return nil, fmt.Errorf("%q stands before any request", line)
 		case kind == "<":
