@@ -19,14 +19,25 @@ import (
 	"github.com/fairlead-io/fairlead/tests/lab/layout"
 )
 
-// Client speaks to the lab's API server as an administrator.
+// Client speaks to the lab's API server as an administrator. Like plainClient it keeps no connection: the end of one
+// whose address goes with the server is never seen.
 func Client() (kubernetes.Interface, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", layout.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is the lab up?", err)
 	}
 	config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil } // whatever the environment names
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return closing{next} })
 	return kubernetes.NewForConfig(config)
+}
+
+// closing ends the connection after each request.
+type closing struct{ next http.RoundTripper }
+
+func (c closing) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.Close = true
+	return c.next.RoundTrip(request)
 }
 
 // awaitReady returns when all these nodes are Ready and the controller manager has seen it: pods can be placed.
