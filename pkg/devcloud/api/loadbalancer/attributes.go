@@ -60,12 +60,12 @@ func unknownAttribute(member, attribute string) error {
 func judge(method, member string, content []byte) error {
 	var body map[string]json.RawMessage
 	if json.Unmarshal(content, &body) != nil {
-		return nil // the decoder says it better
+		return nil //nolint:nilerr // the decoder says it better
 	}
 	if member == "members" {
 		var list []map[string]any
 		if json.Unmarshal(body[member], &list) != nil {
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		for _, given := range list {
 			if err := present(given, judged["member"].mandatory); err != nil {
@@ -76,7 +76,7 @@ func judge(method, member string, content []byte) error {
 	}
 	var given map[string]any
 	if json.Unmarshal(body[member], &given) != nil {
-		return nil
+		return nil //nolint:nilerr // as above
 	}
 	if method == http.MethodPost {
 		if err := present(given, judged[member].mandatory); err != nil {

@@ -53,7 +53,7 @@ func (s *service) inPool(h api.Handler) api.Handler {
 			return err
 		})
 		if err != nil {
-			return http.StatusNotFound, map[string]any{"code": http.StatusNotFound, "title": "Bad Request", "description": err.Error()}, nil
+			return http.StatusNotFound, map[string]any{"code": http.StatusNotFound, "title": "Bad Request", "description": err.Error()}, nil //nolint:nilerr // the answer tells it
 		}
 		return h(r)
 	}

@@ -145,7 +145,7 @@ func bulk(r *api.Request, member, plural string) (requests []*api.Request, sever
 	var body map[string]json.RawMessage
 	var list []json.RawMessage
 	if json.Unmarshal(content, &body) != nil || body[plural] == nil || json.Unmarshal(body[plural], &list) != nil {
-		return []*api.Request{with(content)}, false, nil
+		return []*api.Request{with(content)}, false, nil //nolint:nilerr // the decoder says what is wrong
 	}
 	if len(list) == 0 {
 		return nil, true, api.BadRequest("Resources required")
