@@ -203,7 +203,7 @@ func root3(root Answer) string { return root.Text("versions.values.0.id") }
 
 var credentialCases = []Case{
 	{Name: "an application credential is made, read, listed, found by name and removed", Run: at(Identity, func(s *scene) {
-		a := s.credential("mine", `{"name":"mine","description":"of the suite"}`)
+		a := s.credential(`{"name":"mine","description":"of the suite"}`)
 		a.Equal(s.t, "application_credential.project_id", s.c.ProjectID)
 		a.Equal(s.t, "application_credential.expires_at", "")
 		if a.Text("application_credential.secret") == "" || len(values(a, "application_credential.roles", "name")) != 3 {
@@ -226,7 +226,7 @@ var credentialCases = []Case{
 		s.refused("GET /users/{user}/application_credentials/{mine}", "", http.StatusNotFound, "Could not find Application Credential: {mine}.")
 	})},
 	{Name: "an application credential logs in by id, or by name of its user", Run: at(Identity, func(s *scene) {
-		s.names["secret"] = s.credential("mine", `{"name":"mine"}`).Text("application_credential.secret")
+		s.names["secret"] = s.credential(`{"name":"mine"}`).Text("application_credential.secret")
 		s.names["login"] = s.get("/users/{user}").Text("user.name")
 		for _, reference := range []string{
 			`"id":"{mine}"`, `"name":"mine","user":{"id":"{user}"}`, `"name":"mine","user":{"name":"{login}","domain":{"id":"default"}}`,
@@ -240,7 +240,7 @@ var credentialCases = []Case{
 		}
 	})},
 	{Name: "what is wrong with an application credential decides between 401, 404 and 400", Run: at(Identity, func(s *scene) {
-		s.names["secret"] = s.credential("mine", `{"name":"mine"}`).Text("application_credential.secret")
+		s.names["secret"] = s.credential(`{"name":"mine"}`).Text("application_credential.secret")
 		for what, want := range inOrder[string, int](
 			`"id":"{mine}","secret":"wrong"`, http.StatusUnauthorized,
 			`"id":"{mine}"`, http.StatusUnauthorized,
@@ -257,7 +257,7 @@ var credentialCases = []Case{
 		a.Equal(s.t, "error.message", "Error authenticating with application credential: Application credentials cannot request a scope.")
 	})},
 	{Name: "an application credential may be given a secret, an end and fewer roles", Run: at(Identity, func(s *scene) {
-		a := s.credential("mine", `{"name":"mine","secret":"own","expires_at":"2099-01-01T00:00:00.000000Z","roles":[{"name":"reader"}]}`)
+		a := s.credential(`{"name":"mine","secret":"own","expires_at":"2099-01-01T00:00:00.000000Z","roles":[{"name":"reader"}]}`)
 		a.Equal(s.t, "application_credential.secret", "own")
 		a.Equal(s.t, "application_credential.expires_at", "2099-01-01T00:00:00.000000")
 		a = s.login(byCredential(`"id":"{mine}","secret":"own"`), "").Want(s.t, http.StatusCreated)
@@ -267,14 +267,14 @@ var credentialCases = []Case{
 	})},
 	{Name: "a token ends no later than its application credential", Run: at(Identity, func(s *scene) {
 		soon := time.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04:05.000000")
-		s.credential("mine", `{"name":"mine","secret":"own","expires_at":"`+soon+`Z"}`)
+		s.credential(`{"name":"mine","secret":"own","expires_at":"` + soon + `Z"}`)
 		a := s.login(byCredential(`"id":"{mine}","secret":"own"`), "").Want(s.t, http.StatusCreated)
 		if end := a.Text("token.expires_at"); end[:19] != soon[:19] {
 			s.t.Errorf("it ends at %s, the credential at %s", end, soon)
 		}
 	})},
 	{Name: "an application credential that cannot be is refused", Run: at(Identity, func(s *scene) {
-		s.credential("mine", `{"name":"mine"}`)
+		s.credential(`{"name":"mine"}`)
 		for body, want := range inOrder[string, int](
 			`{"name":"mine"}`, http.StatusConflict,
 			`{}`, http.StatusBadRequest,
@@ -286,7 +286,7 @@ var credentialCases = []Case{
 		s.refused("GET /users/{nobody}/application_credentials", "", http.StatusForbidden, "identity:list_application_credentials")
 	})},
 	{Name: "an application credential reads the user's, but makes and removes none", Run: at(Identity, func(s *scene) {
-		s.credential("mine", `{"name":"mine","secret":"own"}`)
+		s.credential(`{"name":"mine","secret":"own"}`)
 		token := Header("X-Auth-Token", s.login(byCredential(`"id":"{mine}","secret":"own"`), "").Want(s.t, http.StatusCreated).Header.Get("X-Subject-Token"))
 		s.get("/users/{user}/application_credentials/{mine}", token).Equal(s.t, "application_credential.name", "mine")
 		s.get("/auth/projects", token).Equal(s.t, "projects.0.id", s.c.ProjectID)
@@ -297,7 +297,7 @@ var credentialCases = []Case{
 		}
 	})},
 	{Name: "a removed application credential and its tokens are of no use", Run: at(Identity, func(s *scene) {
-		s.credential("mine", `{"name":"mine","secret":"own"}`)
+		s.credential(`{"name":"mine","secret":"own"}`)
 		token := s.login(byCredential(`"id":"{mine}","secret":"own"`), "").Want(s.t, http.StatusCreated).Header.Get("X-Subject-Token")
 		s.ask("DELETE /users/{user}/application_credentials/{mine}", "").Want(s.t, http.StatusNoContent)
 		s.eventually("GET /auth/tokens", http.StatusNotFound, about(token))
@@ -309,7 +309,7 @@ var credentialCases = []Case{
 	})},
 }
 
-// credential makes an application credential of the user for the time of the case.
-func (s *scene) credential(name, body string) Answer {
-	return s.created(name, "POST /users/{user}/application_credentials", "application_credential", `{"application_credential":`+body+`}`)
+// credential makes an application credential of the user for the time of the case, named mine.
+func (s *scene) credential(body string) Answer {
+	return s.created("mine", "POST /users/{user}/application_credentials", "application_credential", `{"application_credential":`+body+`}`)
 }

@@ -9,8 +9,8 @@ var networkCases = slices.Concat(networkVersionCases, networkNetworkCases, subne
 	groupCases, ruleCases, networkListCases, tagCases, networkQuotaCases, revisionCases)
 
 // networks, subnets and the like of a case are made with these; each is removed after the case.
-func (s *scene) makeNetwork(name string) Answer {
-	return s.created(name, "POST /v2.0/networks", "network", `{"network":{"name":"contract-`+name+`"}}`)
+func (s *scene) makeNetwork(name string) {
+	s.created(name, "POST /v2.0/networks", "network", `{"network":{"name":"contract-`+name+`"}}`)
 }
 
 func (s *scene) makeSubnet(name, network, rest string) Answer {

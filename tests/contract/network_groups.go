@@ -283,7 +283,7 @@ var tagCases = []Case{
 		s.withSubnet()
 		s.makePort("port", `"network_id":"{mine}"`)
 		s.makeGroup("group")
-		s.makeRouter("router", `"admin_state_up":true`)
+		s.makeRouter(`"admin_state_up":true`)
 		s.makeFloatingIP("fip", "")
 		for _, path := range []string{"networks/{mine}", "subnets/{inner}", "ports/{port}", "security-groups/{group}", "routers/{router}", "floatingips/{fip}"} {
 			path = "/v2.0/" + path

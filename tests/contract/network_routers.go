@@ -10,17 +10,17 @@ import (
 // withRouter makes a router with a gateway and an interface in a subnet 10.77.0.0/24, named router, mine and inner.
 func (s *scene) withRouter() {
 	s.withSubnet()
-	s.makeRouter("router", `"external_gateway_info":{"network_id":"{external}"}`)
-	s.connect("router", "inner")
+	s.makeRouter(`"external_gateway_info":{"network_id":"{external}"}`)
+	s.connect()
 }
 
-func (s *scene) makeRouter(name, rest string) Answer {
-	return s.created(name, "POST /v2.0/routers", "router", `{"router":{"name":"contract-r",`+rest+`}}`)
+func (s *scene) makeRouter(rest string) Answer {
+	return s.created("router", "POST /v2.0/routers", "router", `{"router":{"name":"contract-r",`+rest+`}}`)
 }
 
-// connect gives a router an interface in a subnet for the time of the case.
-func (s *scene) connect(router, subnet string) Answer {
-	path, body := s.fill("/v2.0/routers/{"+router+"}/"), s.fill(`{"subnet_id":"{`+subnet+`}"}`)
+// connect gives the router an interface in the subnet inner for the time of the case.
+func (s *scene) connect() Answer {
+	path, body := s.fill("/v2.0/routers/{router}/"), s.fill(`{"subnet_id":"{inner}"}`)
 	s.t.Cleanup(func() {
 		s.ask("PUT "+path, `{"router":{"routes":[]}}`)
 		s.ask("PUT "+path+"remove_router_interface", body)
@@ -30,7 +30,7 @@ func (s *scene) connect(router, subnet string) Answer {
 
 var routerCases = []Case{
 	{Name: "a router is made with a gateway, shown, changed and removed", Run: at(Network, func(s *scene) {
-		a := s.makeRouter("router", `"description":"d","external_gateway_info":{"network_id":"{external}"}`)
+		a := s.makeRouter(`"description":"d","external_gateway_info":{"network_id":"{external}"}`)
 		for path, want := range inOrder[string, string]("name", "contract-r", "description", "d", "admin_state_up", "true", "status", "ACTIVE",
 			"external_gateway_info.network_id", s.c.ExternalNetworkID, "external_gateway_info.enable_snat", "true", "routes", "[]", "project_id", s.c.ProjectID) {
 			a.Equal(s.t, "router."+path, want)
@@ -61,8 +61,8 @@ var routerCases = []Case{
 	})},
 	{Name: "an interface takes the subnet's gateway address by a port of its own, which only the router removes", Run: at(Network, func(s *scene) {
 		s.withSubnet()
-		s.makeRouter("router", `"admin_state_up":true`)
-		a := s.connect("router", "inner")
+		s.makeRouter(`"admin_state_up":true`)
+		a := s.connect()
 		a.Equal(s.t, "id", s.names["router"])
 		a.Equal(s.t, "subnet_id", s.names["inner"])
 		a.Equal(s.t, "network_id", s.names["mine"])
@@ -81,8 +81,8 @@ var routerCases = []Case{
 	})},
 	{Name: "an interface that cannot be is refused", Run: at(Network, func(s *scene) {
 		s.withSubnet()
-		s.makeRouter("router", `"admin_state_up":true`)
-		s.connect("router", "inner")
+		s.makeRouter(`"admin_state_up":true`)
+		s.connect()
 		s.makeNetwork("second")
 		s.makeSubnet("overlapping", "second", `"cidr":"10.77.0.0/25"`)
 		s.makeSubnet("closed", "second", `"cidr":"10.78.0.0/24","gateway_ip":null`)
@@ -107,7 +107,7 @@ var routerCases = []Case{
 	{Name: "an interface may take a port that is there, and removes it with itself", Run: at(Network, func(s *scene) {
 		s.withSubnet()
 		s.makePort("port", `"network_id":"{mine}"`)
-		s.makeRouter("router", `"admin_state_up":true`)
+		s.makeRouter(`"admin_state_up":true`)
 		s.t.Cleanup(func() { s.ask("PUT /v2.0/routers/{router}/remove_router_interface", `{"port_id":"{port}"}`) })
 		s.ask("PUT /v2.0/routers/{router}/add_router_interface", `{"port_id":"{port}"}`).Want(s.t, http.StatusOK).Equal(s.t, "subnet_id", s.names["inner"])
 		s.get("/v2.0/ports/{port}").Equal(s.t, "port.device_owner", "network:router_interface")
@@ -118,8 +118,8 @@ var routerCases = []Case{
 	})},
 	{Name: "routes need a next hop that the router reaches, and hold their interface", Run: at(Network, func(s *scene) {
 		s.withSubnet()
-		s.makeRouter("router", `"admin_state_up":true`)
-		s.connect("router", "inner")
+		s.makeRouter(`"admin_state_up":true`)
+		s.connect()
 		route := func(destination, hop string) string {
 			return fmt.Sprintf(`{"destination":%q,"nexthop":%q}`, destination, hop)
 		}
@@ -147,8 +147,8 @@ var routerCases = []Case{
 	})},
 	{Name: "single routes are added and removed without the others, repeatedly", Run: at(Network, func(s *scene) {
 		s.withSubnet()
-		s.makeRouter("router", `"admin_state_up":true`)
-		s.connect("router", "inner")
+		s.makeRouter(`"admin_state_up":true`)
+		s.connect()
 		one := `{"router":{"routes":[{"destination":"10.201.0.0/24","nexthop":"10.77.0.9"}]}}`
 		two := `{"router":{"routes":[{"destination":"10.202.0.0/24","nexthop":"10.77.0.9"}]}}`
 		for request, body := range inOrder[string, string]("add_extraroutes", one, "add_extraroutes", two, "add_extraroutes", two,
