@@ -13,7 +13,7 @@ var attachLifeCases = []Case{
 		s.is(s.attach("v", "server").Want(s.t, http.StatusOK), "volumeAttachment.id", "{v}", "volumeAttachment.volumeId", "{v}", "volumeAttachment.serverId", "{server}")
 		s.becomes("v", "reserved", "attaching", "in-use")
 		s.is(s.on(Volume).get("/volumes/{v}"), "volume.attachments.0.server_id", "{server}", "volume.attachments.0.volume_id", "{v}", "volume.attachments.0.id", "{v}")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "available")
 		s.is(s.on(Volume).get("/volumes/{v}"), "volume.attachments", "[]")
 	})},
@@ -30,10 +30,10 @@ var attachLifeCases = []Case{
 	{Name: "a detachment that is accepted and fails falls back to in-use", Run: at(Compute, func(s *scene) {
 		s.attached("v", "server")
 		s.c.Fail(s.t, "volume.detach")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "in-use")
 		s.get("/servers/{server}/os-volume_attachments/{v}")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "available")
 	})},
 	{Name: "a volume of another zone is attached all the same", Run: at(Compute, func(s *scene) {
@@ -51,27 +51,27 @@ var attachLifeCases = []Case{
 		s.attach("v", "other", Microversion(Compute, "2.60")).Want(s.t, http.StatusOK)
 		s.becomes("v", "reserved", "attaching", "in-use")
 		s.on(Volume).get("/volumes/{v}")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "in-use")
 		same(s.t, "servers", values(s.on(Volume).get("/volumes/{v}"), "volume.attachments", "server_id"), s.names["other"])
-		s.detach("v", "other").Want(s.t, http.StatusAccepted)
+		s.detach("other").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "available")
 	})},
 	{Name: "a server that is deleted sets its volumes free", Run: at(Compute, func(s *scene) {
-		s.server("s", "")
+		s.server("")
 		s.attached("v", "s")
 		s.ask("DELETE /servers/{s}", "").Want(s.t, http.StatusNoContent)
 		s.becomes("v", "in-use", "detaching", "available")
 		s.is(s.on(Volume).get("/volumes/{v}"), "volume.attachments", "[]")
 	})},
 	{Name: "a stopped server keeps its volumes, and gives and takes others", Run: at(Compute, func(s *scene) {
-		s.server("s", "")
+		s.server("")
 		s.attached("v", "s")
 		s.volume("w", "")
 		s.stop("s")
 		s.attach("w", "s").Want(s.t, http.StatusOK)
 		s.becomes("w", "reserved", "attaching", "in-use")
-		s.detach("v", "s").Want(s.t, http.StatusAccepted)
+		s.detach("s").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "available")
 	})},
 }
@@ -105,7 +105,7 @@ var attachRefusalCases = []Case{
 	{Name: "a volume on its way from a server can neither be detached again nor attached nor extended", Run: at(Compute, func(s *scene) {
 		s.attached("v", "server")
 		s.c.Slow(s.t, "volume.detach")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.refused("DELETE /servers/{server}/os-volume_attachments/{v}", "", 400, "badRequest", "Unable to detach volume.")
 		s.refused("POST /servers/{server}/os-volume_attachments", `{"volumeAttachment":{"volumeId":"{v}"}}`, 400, "badRequest", "is already attached to instances: {server}")
 		s.on(Volume).version("3.42").refused("POST /volumes/{v}/action", `{"os-extend":{"new_size":2}}`, 400, "badRequest", "currently detaching.")
@@ -114,7 +114,7 @@ var attachRefusalCases = []Case{
 	{Name: "detaching what is not attached is 404", Run: at(Compute, func(s *scene) {
 		s.attached("v", "server")
 		s.refused("DELETE /servers/{other}/os-volume_attachments/{v}", "", 404, "itemNotFound", "Instance {other} is not attached to volume {v}")
-		s.detach("v", "server").Want(s.t, http.StatusAccepted)
+		s.detach("server").Want(s.t, http.StatusAccepted)
 		s.becomes("v", "detaching", "available")
 		s.refused("DELETE /servers/{server}/os-volume_attachments/{v}", "", 404, "itemNotFound", "Instance {server} is not attached to volume {v}")
 		s.refused("DELETE /servers/{server}/os-volume_attachments/{nobody}", "", 404, "itemNotFound", "Volume {nobody} could not be found.")

@@ -78,18 +78,18 @@ func (s *scene) attached(name, server string) {
 	})
 }
 
-// attach asks for an attachment; detach for its end.
+// attach asks for an attachment; detach for the end of that of the volume v.
 func (s *scene) attach(volume, server string, options ...Option) Answer {
 	return s.on(Compute).ask("POST /servers/{"+server+"}/os-volume_attachments", `{"volumeAttachment":{"volumeId":"{`+volume+`}"}}`, options...)
 }
 
-func (s *scene) detach(volume, server string) Answer {
-	return s.on(Compute).ask("DELETE /servers/{"+server+"}/os-volume_attachments/{"+volume+"}", "")
+func (s *scene) detach(server string) Answer {
+	return s.on(Compute).ask("DELETE /servers/{"+server+"}/os-volume_attachments/{v}", "")
 }
 
-// extend asks for a volume's growth to so many GiB, in JSON.
-func (s *scene) extend(volume, size string, options ...Option) Answer {
-	return s.on(Volume).ask("POST /volumes/{"+volume+"}/action", `{"os-extend":{"new_size":`+size+`}}`, options...)
+// extend asks for the growth of the volume v to so many GiB, in JSON.
+func (s *scene) extend(size string) Answer {
+	return s.on(Volume).ask("POST /volumes/{v}/action", `{"os-extend":{"new_size":`+size+`}}`)
 }
 
 // is checks values of an answer: path, value, path, value ...
