@@ -9,6 +9,7 @@ var areas = []Area{
 	attachments,
 	identity,
 	network,
+	loadBalancing,
 }
 
 var blockStorage = Area{Name: "block storage", Cases: slices.Concat(volumeVersionCases, volumeCases)}
@@ -20,3 +21,5 @@ var attachments = Area{Name: "volume attachments", Cases: attachmentCases}
 var identity = Area{Name: "identity", Cases: identityCases}
 
 var network = Area{Name: "network", Cases: networkCases}
+
+var loadBalancing = Area{Name: "load balancing", Cases: loadBalancerCases}
