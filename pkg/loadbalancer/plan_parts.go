@@ -2,6 +2,7 @@ package loadbalancer
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
@@ -19,6 +20,9 @@ func (p *planner) parts(have cloud.LoadBalancer) {
 	}()
 	listeners := p.keepListeners(have)
 	pools := p.keepPools(have, listeners)
+	if p.traits.monitorsLast && len(listeners) < len(p.spec.Balancer.Listeners) {
+		p.removeMonitors(pools)
+	}
 	for i, want := range p.spec.Balancer.Listeners {
 		had, exists := pools[want.Pool]
 		pool := p.wantedPool(want.Pool)
@@ -36,8 +40,21 @@ func (p *planner) parts(have cloud.LoadBalancer) {
 		case listener.Provisioning == cloud.ProvisioningPending && !p.finishesPool():
 			p.finish("listener", Step{Action: UpdateListener, Key: want.Name, Listener: want})
 		}
-		if p.traits.monitorsLast {
-			p.monitor(pool, had)
+	}
+	if p.traits.monitorsLast {
+		for _, want := range p.spec.Balancer.Listeners {
+			p.monitor(p.wantedPool(want.Pool), pools[want.Pool])
+		}
+	}
+}
+
+// removeMonitors makes way for a new listener; monitor plans them again behind it.
+func (p *planner) removeMonitors(pools map[string]cloud.Pool) {
+	for _, key := range slices.Sorted(maps.Keys(pools)) {
+		if pool := pools[key]; pool.Monitor != nil {
+			p.add(Step{Action: DeleteMonitor, Key: key, Why: "the provider adds no listener beside it"})
+			pool.Monitor = nil
+			pools[key] = pool
 		}
 	}
 }

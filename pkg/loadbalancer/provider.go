@@ -19,7 +19,8 @@ type traits struct {
 	// and HTTP monitors, and probes members where they serve. Some of these it would take and ignore.
 	packets bool
 	// monitorsLast: a monitor can only be given to a pool that serves a listener. In the creation of a whole tree it is
-	// lost, and stays pending for ever; a write to such a one blocks the balancer for ever too.
+	// lost, and stays pending for ever; a write to such a one blocks the balancer for ever too. A listener that is added
+	// beside a monitor blocks it as well.
 	monitorsLast bool
 }
 
