@@ -44,20 +44,27 @@ func TestOpenStackConforms(t *testing.T) {
 			Cloud: c, Instances: [2]string{own.Servers[0].ID, own.Servers[1].ID}, DiskType: "standard", MultiattachType: "multiattach",
 			Zone: "az1", OverQuotaGiB: quotaGiB + 1, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 			Members: [2]string{own.Servers[0].Address, own.Servers[1].Address},
-			Fail:    failDriver,
+			Fail:    failDriver(own),
 			Pause:   func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
 		}
 	})
 }
 
 // failDriver makes the services' own drivers fail.
-func failDriver(t *testing.T, op cloudtest.Op) {
+func failDriver(own *tenant.Tenant) func(t *testing.T, op cloudtest.Op) {
+	return func(t *testing.T, op cloudtest.Op) {
+		t.Helper()
+		orderFault(t, own, op)
+	}
+}
+
+func orderFault(t *testing.T, own *tenant.Tenant, op cloudtest.Op) {
 	t.Helper()
 	methods := map[cloudtest.Op]string{
 		cloudtest.OpCreateDisk: "cinder.create_volume", cloudtest.OpExtendDisk: "cinder.extend_volume",
 		cloudtest.OpAttachDisk: "nova.attach_volume", cloudtest.OpDetachDisk: "nova.detach_volume",
 	}
-	fault := openstack.Fault{Fail: "ordered by tests/conformance", Times: 1}
+	fault := openstack.Fault{Fail: "ordered by tests/conformance", Times: 1, Project: own.ProjectID}
 	if op == cloudtest.OpCreateDisk {
 		fault.Times = 3 // Cinder's scheduler tries as often
 	}
@@ -65,7 +72,7 @@ func failDriver(t *testing.T, op cloudtest.Op) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := openstack.Heal(); err != nil {
+		if err := openstack.Heal(own.ProjectID); err != nil {
 			t.Error(err)
 		}
 	})

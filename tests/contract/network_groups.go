@@ -62,8 +62,8 @@ var groupCases = []Case{
 		}
 		s.refused("PUT /v2.0/security-groups/{default}", `{"security_group":{"name":"x"}}`, http.StatusConflict,
 			"SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
-		s.refused("DELETE /v2.0/security-groups/{default}", "", http.StatusConflict,
-			"SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
+		// The servers' ports are in it, which counts first.
+		s.refused("DELETE /v2.0/security-groups/{default}", "", http.StatusConflict, "SecurityGroupInUse", "Security Group {default} in use.")
 	})},
 	{Name: "a security group that a port is in is in use: 409", Run: at(Network, func(s *scene) {
 		s.makeGroup("group")

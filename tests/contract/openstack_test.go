@@ -2,10 +2,6 @@ package contract
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -56,7 +52,7 @@ func newOpenStack(t *testing.T) *Cloud {
 		t.Fatal(err)
 	}
 	c := &Cloud{
-		Name: "OpenStack", Poll: 100 * time.Millisecond, ImageID: own.ImageID, FlavorID: "1",
+		Name: "OpenStack", Poll: 250 * time.Millisecond, ImageID: own.ImageID, FlavorID: "1",
 		NetworkID: own.NetworkID, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 		Servers: [2]string{own.Servers[0].ID, own.Servers[1].ID}, Zones: [2]string{"az1", "az2"},
 		VolumeType: "standard", OtherType: "fast", MultiattachType: "multiattach",
@@ -71,9 +67,12 @@ func newOpenStack(t *testing.T) *Cloud {
 		if operation == "volume.create" {
 			fault.Times = 3 // Cinder's scheduler_max_attempts
 		}
+		fault.Project = own.ProjectID
 		inject(t, operation, fault)
 	}
-	c.Slow = func(t *T, operation string) { inject(t, operation, stack.Fault{Sleep: 2 * slowly, Times: 1}) }
+	c.Slow = func(t *T, operation string) {
+		inject(t, operation, stack.Fault{Sleep: 2 * slowly, Times: 1, Project: own.ProjectID})
+	}
 	storage, err := openstack.NewBlockStorageV3(own.Admin, gophercloud.EndpointOpts{})
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +116,7 @@ func inject(t *T, operation string, fault stack.Fault) {
 		t.Fatalf("%v", err)
 	}
 	t.Cleanup(func() {
-		err := os.Remove(filepath.Join(stack.Dir(), "faults", faultNames[operation]))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := stack.Heal(fault.Project); err != nil {
 			t.Errorf("%v", err)
 		}
 	})

@@ -124,7 +124,7 @@ var volumeFactCases = []Case{
 		}
 		s.is(s.get("/types/{type}"), "volume_type.name", s.c.MultiattachType, "volume_type.extra_specs.multiattach", "<is> True")
 		s.refused("GET /types/nonsense", "", 404, "itemNotFound", "Volume type nonsense could not be found.")
-		page := s.get("/types?limit=1")
+		page := s.get("/types?limit=1&sort=name:asc")
 		s.is(page, "volume_type_links.0.rel", "next")
 		s.get(page.Text("volume_type_links.0.href"))
 	})},

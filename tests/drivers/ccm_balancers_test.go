@@ -206,7 +206,7 @@ func unfinishedParts(t *testing.T, c *ccm) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := openstack.Heal(); err != nil {
+		if err := openstack.Heal(c.tenant.ProjectID); err != nil {
 			t.Error(err)
 		}
 	})

@@ -239,7 +239,7 @@ func (c *ccm) wanted(t *testing.T, service, algorithm string, nodes []tenant.Ser
 func (c *ccm) becomes(t *testing.T, service, algorithm string, nodes []tenant.Server) {
 	t.Helper()
 	want, got := c.wanted(t, service, algorithm, nodes), ""
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
 		if lb, ok := c.balancer(t.Context(), t, service); ok {
 			if got = shape(lb); got == want {
 				break

@@ -343,7 +343,7 @@ func onOpenStack(t *testing.T) *project {
 		admin:  client,
 		userID: own.UserID,
 		logs:   filepath.Join(openstack.Dir(), "log", "*.log"),
-		fail:   failDriver, slow: slowDriver, count: countCalls, violations: violations(own.Servers),
+		fail:   failDriver(own), slow: slowDriver(own), count: countCalls, violations: violations(own.Servers),
 	}
 	p.look(t)
 	p.rotate = p.newCredential
@@ -356,18 +356,22 @@ var driverMethods = map[string]string{
 	"volume.attach": "nova.attach_volume", "volume.detach": "nova.detach_volume",
 }
 
-func failDriver(t *testing.T, operation string) {
-	t.Helper()
-	times := 1
-	if operation == "volume.create" {
-		times = 3 // Cinder's scheduler tries as often
+func failDriver(own *tenant.Tenant) func(t *testing.T, operation string) {
+	return func(t *testing.T, operation string) {
+		t.Helper()
+		times := 1
+		if operation == "volume.create" {
+			times = 3 // Cinder's scheduler tries as often
+		}
+		orderFault(t, operation, openstack.Fault{Fail: "ordered by tests/drivers", Times: times, Project: own.ProjectID})
 	}
-	orderFault(t, operation, openstack.Fault{Fail: "ordered by tests/drivers", Times: times})
 }
 
-func slowDriver(t *testing.T, operation string, d time.Duration) {
-	t.Helper()
-	orderFault(t, operation, openstack.Fault{Sleep: d, Times: 1})
+func slowDriver(own *tenant.Tenant) func(t *testing.T, operation string, d time.Duration) {
+	return func(t *testing.T, operation string, d time.Duration) {
+		t.Helper()
+		orderFault(t, operation, openstack.Fault{Sleep: d, Times: 1, Project: own.ProjectID})
+	}
 }
 
 func orderFault(t *testing.T, operation string, fault openstack.Fault) {
@@ -376,7 +380,7 @@ func orderFault(t *testing.T, operation string, fault openstack.Fault) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := openstack.Heal(); err != nil {
+		if err := openstack.Heal(fault.Project); err != nil {
 			t.Error(err)
 		}
 	})

@@ -51,10 +51,12 @@ func cleanup(t *testing.T) context.Context { return context.WithoutCancel(t.Cont
 // eventually looks until it holds, or fails the test.
 func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !holds(); time.Sleep(50 * time.Millisecond) {
+	pause := 50 * time.Millisecond
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", within, what)
 		}
+		pause = min(2*pause, time.Second) // each look may cost a real cloud a tenth of a second of CPU
 	}
 }
 
@@ -68,11 +70,15 @@ var programs struct {
 }
 
 // program builds one of the programs of cmd, once, and returns its path.
-func program(t *testing.T, name string) string {
+func program(t *testing.T, name string) string { return versioned(t, name, userAgentVersion) }
+
+// versioned is program with another version in its user agent: its requests are not counted with the others'.
+func versioned(t *testing.T, name, version string) string {
 	t.Helper()
 	programs.Lock()
 	defer programs.Unlock()
-	if path, ok := programs.path[name]; ok {
+	key := name + "-" + version
+	if path, ok := programs.path[key]; ok {
 		return path
 	}
 	if programs.dir == "" {
@@ -82,12 +88,12 @@ func program(t *testing.T, name string) string {
 		}
 		programs.dir, programs.path = dir, map[string]string{}
 	}
-	path := filepath.Join(programs.dir, name)
-	build := exec.Command("go", "build", "-ldflags", "-X main.version="+userAgentVersion, "-o", path, "github.com/fairlead-io/fairlead/cmd/"+name)
+	path := filepath.Join(programs.dir, key)
+	build := exec.Command("go", "build", "-ldflags", "-X main.version="+version, "-o", path, "github.com/fairlead-io/fairlead/cmd/"+name)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
-	programs.path[name] = path
+	programs.path[key] = path
 	return path
 }
 

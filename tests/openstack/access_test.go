@@ -132,7 +132,7 @@ func TestFaultsAreFiles(t *testing.T) {
 	if err != nil || string(text) != `{"fail":"full","sleep":1.5,"times":2}` {
 		t.Errorf("got %s, %v", text, err)
 	}
-	if err := Heal(); err != nil {
+	if err := Heal(""); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(path("faults")); err != nil || len(left) > 0 {

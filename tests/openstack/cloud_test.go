@@ -226,9 +226,9 @@ func TestADeletedServerLeavesNoDevice(t *testing.T) {
 
 func TestAFaultStrikesAsOftenAsItWasTold(t *testing.T) {
 	p := newProject(t, "openstack-faults")
-	t.Cleanup(func() { _ = Heal() })
+	t.Cleanup(func() { _ = Heal(p.ProjectID) })
 	// Cinder tries three times before it gives a volume up.
-	if err := Inject("cinder.create_volume", Fault{Fail: "told to", Times: 3}); err != nil {
+	if err := Inject("cinder.create_volume", Fault{Fail: "told to", Times: 3, Project: p.ProjectID}); err != nil {
 		t.Fatal(err)
 	}
 	volume, err := volumes.Create(t.Context(), p.storage, volumes.CreateOpts{Size: 1, AvailabilityZone: "az2"}, nil).Extract()
@@ -280,7 +280,7 @@ func TestCallsAreThoseOfOneAgentSinceTheMark(t *testing.T) {
 // Debian's defect its listener stays in PENDING_CREATE.
 func TestAPopulatedLoadBalancer(t *testing.T) {
 	p := newProject(t, "openstack-balancers")
-	t.Cleanup(func() { _ = Heal() })
+	t.Cleanup(func() { _ = Heal(p.ProjectID) })
 	tests := []struct {
 		name, provider string
 		stuck          bool

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// A Fault is what an operation of a service's driver is told to do. It strikes every project.
+// A Fault is what an operation of a service's driver is told to do.
 //
 // Operations: cinder.{create_volume, delete_volume, create_snapshot, delete_snapshot, extend_volume, retype, create_export,
 // initialize_connection, terminate_connection} and nova.{spawn, attach_volume, detach_volume, extend_volume}.
-// octavia.children_stuck is special: Project keeps Debian's defect that a load balancer which is created together with
+// octavia.children_stuck is special: the project keeps Debian's defect that a load balancer which is created together with
 // its listeners leaves them in PENDING_CREATE.
 type Fault struct {
 	// Sleep is how long the operation is held up.
@@ -21,11 +21,11 @@ type Fault struct {
 	Fail string
 	// Times is how often the fault strikes; 0: until Heal.
 	Times int
-	// Project is for octavia.children_stuck only.
+	// Project is the id of the project that it strikes; empty: every project.
 	Project string
 }
 
-// Inject makes the fault strike from now on, in place of an earlier one of that operation.
+// Inject makes the fault strike from now on, in place of an earlier one of that operation and project.
 func Inject(operation string, f Fault) error {
 	spec := map[string]any{}
 	if f.Sleep > 0 {
@@ -37,19 +37,24 @@ func Inject(operation string, f Fault) error {
 	if f.Times > 0 {
 		spec["times"] = f.Times
 	}
-	if f.Project != "" {
-		spec["project"] = f.Project
-	}
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	return writeFile(path("faults", operation), text)
+	name := operation
+	if f.Project != "" {
+		name += "@" + f.Project
+	}
+	return writeFile(path("faults", name), text)
 }
 
-// Heal removes all faults.
-func Heal() error {
-	files, err := filepath.Glob(path("faults", "*"))
+// Heal removes the faults of a project; of all, and those for every project, if it is empty.
+func Heal(project string) error {
+	pattern := "*"
+	if project != "" {
+		pattern += "@" + project
+	}
+	files, err := filepath.Glob(path("faults", pattern))
 	if err != nil {
 		return err
 	}

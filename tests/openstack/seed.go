@@ -113,7 +113,7 @@ func seedCatalog(ctx context.Context, identity *gophercloud.ServiceClient) error
 		}
 		for _, face := range []string{"public", "internal", "admin"} {
 			_, err := create(ctx, identity, "endpoint", object{
-				"name": s.name, "service_id": service, "interface": face, "region_id": Region, "url": urlOf(s.service) + s.path,
+				"service_id": service, "interface": face, "region_id": Region, "url": urlOf(s.service) + s.path,
 			}, "endpoints")
 			if err != nil {
 				return err

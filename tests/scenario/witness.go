@@ -132,4 +132,4 @@ func (openstackWitness) DelayAttachment(_ context.Context, d time.Duration) erro
 	return openstack.Inject("nova.attach_volume", openstack.Fault{Sleep: d, Times: 1})
 }
 
-func (openstackWitness) Heal(context.Context) error { return openstack.Heal() }
+func (openstackWitness) Heal(context.Context) error { return openstack.Heal("") }

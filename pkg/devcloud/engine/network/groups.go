@@ -88,11 +88,11 @@ func (s *Service) DeleteGroup(tx *engine.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if g.Name == "default" {
-		return conflict("SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
-	}
 	if users := s.ports.Where(tx, func(p Port) bool { return slices.Contains(p.SecurityGroups, id) }); len(users) > 0 {
 		return conflict("SecurityGroupInUse", "Security Group %s in use.", id)
+	}
+	if g.Name == "default" {
+		return conflict("SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
 	}
 	for _, r := range s.rules.Where(tx, func(r Rule) bool { return r.GroupID == id || r.RemoteGroupID == id }) {
 		s.rules.Delete(tx, r.ID)

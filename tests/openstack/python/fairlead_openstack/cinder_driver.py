@@ -60,40 +60,40 @@ class FileDriver(driver.VolumeDriver):
     # Volumes and snapshots.
 
     def create_volume(self, volume):
-        faults.hit('cinder', 'create_volume')
+        faults.hit('cinder', 'create_volume', volume.project_id)
         _grow(volume, volume.size)
 
     def create_volume_from_snapshot(self, volume, snapshot):
-        faults.hit('cinder', 'create_volume')
+        faults.hit('cinder', 'create_volume', volume.project_id)
         _copy(snapshot, volume)
         _grow(volume, volume.size)
 
     def create_cloned_volume(self, volume, src_vref):
-        faults.hit('cinder', 'create_volume')
+        faults.hit('cinder', 'create_volume', volume.project_id)
         _copy(src_vref, volume)
         _grow(volume, volume.size)
 
     def delete_volume(self, volume):
-        faults.hit('cinder', 'delete_volume')
+        faults.hit('cinder', 'delete_volume', volume.project_id)
         _remove(volume)
 
     def extend_volume(self, volume, new_size):
-        faults.hit('cinder', 'extend_volume')
+        faults.hit('cinder', 'extend_volume', volume.project_id)
         _grow(volume, new_size)
 
     def create_snapshot(self, snapshot):
-        faults.hit('cinder', 'create_snapshot')
+        faults.hit('cinder', 'create_snapshot', snapshot.project_id)
         _copy(snapshot.volume, snapshot)
 
     def delete_snapshot(self, snapshot):
-        faults.hit('cinder', 'delete_snapshot')
+        faults.hit('cinder', 'delete_snapshot', snapshot.project_id)
         _remove(snapshot)
 
     def revert_to_snapshot(self, context, volume, snapshot):
         _copy(snapshot, volume)
 
     def retype(self, context, volume, new_type, diff, host):
-        faults.hit('cinder', 'retype')
+        faults.hit('cinder', 'retype', volume.project_id)
         return volume.host == host['host'], None
 
     def migrate_volume(self, context, volume, host):
@@ -120,17 +120,17 @@ class FileDriver(driver.VolumeDriver):
         pass
 
     def create_export(self, context, volume, connector):
-        faults.hit('cinder', 'create_export')
+        faults.hit('cinder', 'create_export', volume.project_id)
 
     def remove_export(self, context, volume):
         pass
 
     def initialize_connection(self, volume, connector):
-        faults.hit('cinder', 'initialize_connection')
+        faults.hit('cinder', 'initialize_connection', volume.project_id)
         return {'driver_volume_type': 'local', 'data': {'device_path': _path(volume)}}
 
     def terminate_connection(self, volume, connector, **kwargs):
-        faults.hit('cinder', 'terminate_connection')
+        faults.hit('cinder', 'terminate_connection', volume.project_id)
 
     def _update_volume_stats(self):
         name = self.configuration.volume_backend_name

@@ -1,4 +1,5 @@
-"""Injected faults: a file faults/<service>.<operation> strikes that operation of every project.
+"""Injected faults: a file faults/<service>.<operation>@<project's id> strikes that operation of the project, one without
+@<project's id> that of every project.
 
 Its content is JSON: {"sleep": seconds, "fail": "message", "times": how often}; every key may be missing.
 """
@@ -16,7 +17,12 @@ class InjectedFault(Exception):
     """What an operation raises that was told to fail."""
 
 
-def read(name):
+def projects(operation):
+    """The ids of the projects that have a fault of their own for the operation."""
+    return [name.split('@')[1] for name in os.listdir(FOLDER) if name.startswith(operation + '@')]
+
+
+def _read(name):
     """The specification in a fault file, or {} if there is none."""
     try:
         with open(os.path.join(FOLDER, name)) as f:
@@ -29,7 +35,7 @@ def _take(name):
     """Reads a fault and counts it down; it goes with its last time."""
     with open(os.path.join(STATE, 'run', 'faults.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        spec = read(name)
+        spec = _read(name)
         if 'times' in spec:
             path = os.path.join(FOLDER, name)
             spec['times'] -= 1
@@ -42,13 +48,14 @@ def _take(name):
         return spec
 
 
-def hit(service, operation):
-    """Sleeps and fails as the operation's fault file says."""
-    name = '%s.%s' % (service, operation)
-    if not os.path.exists(os.path.join(FOLDER, name)):
-        return
-    spec = _take(name)
-    if spec.get('sleep'):
-        time.sleep(spec['sleep'])
-    if spec.get('fail'):
-        raise InjectedFault('injected fault %s: %s' % (name, spec['fail']))
+def hit(service, operation, project):
+    """Sleeps and fails as the operation's fault files say."""
+    every = '%s.%s' % (service, operation)
+    for name in (every + '@' + project, every):
+        if not os.path.exists(os.path.join(FOLDER, name)):
+            continue
+        spec = _take(name)
+        if spec.get('sleep'):
+            time.sleep(spec['sleep'])
+        if spec.get('fail'):
+            raise InjectedFault('injected fault %s: %s' % (every, spec['fail']))

@@ -33,7 +33,7 @@ class Driver(fake.FakeDriver):
 
     def spawn(self, context, instance, image_meta, injected_files, admin_password, allocations, network_info=None,
               block_device_info=None, power_on=True, accel_info=None):
-        faults.hit('nova', 'spawn')
+        faults.hit('nova', 'spawn', instance.project_id)
         super().spawn(context, instance, image_meta, injected_files, admin_password, allocations,
                       network_info=network_info, block_device_info=block_device_info, power_on=power_on)
         for bdm in (block_device_info or {}).get('block_device_mapping', []):
@@ -66,17 +66,17 @@ class Driver(fake.FakeDriver):
         _helper('disk', 'remove-server', instance.uuid)
 
     def attach_volume(self, context, connection_info, instance, mountpoint, **kwargs):
-        faults.hit('nova', 'attach_volume')
+        faults.hit('nova', 'attach_volume', instance.project_id)
         super().attach_volume(context, connection_info, instance, mountpoint, **kwargs)
         _helper('disk', 'attach', _volume(connection_info), instance.uuid)
 
     def detach_volume(self, context, connection_info, instance, mountpoint, encryption=None):
-        faults.hit('nova', 'detach_volume')
+        faults.hit('nova', 'detach_volume', instance.project_id)
         super().detach_volume(context, connection_info, instance, mountpoint, encryption=encryption)
         _helper('disk', 'detach', _volume(connection_info), instance.uuid)
 
     def extend_volume(self, context, connection_info, instance, requested_size):
-        faults.hit('nova', 'extend_volume')
+        faults.hit('nova', 'extend_volume', instance.project_id)
         _helper('disk', 'extend', _volume(connection_info), str(requested_size >> 30))
 
     def _adopt(self, instance):

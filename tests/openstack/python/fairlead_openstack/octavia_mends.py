@@ -1,7 +1,7 @@
 """Two mends of Octavia 11.0.0, as Debian 12 has it.
 
 A load balancer that is created together with its listeners becomes ACTIVE while they, their pools and members stay in
-PENDING_CREATE for ever. A fault file octavia.children_stuck, {"project": id}, leaves the defect to one project.
+PENDING_CREATE for ever. A fault octavia.children_stuck leaves the defect to its project.
 """
 import json
 
@@ -14,8 +14,8 @@ from fairlead_openstack import faults
 
 
 def _left_stuck(listeners):
-    project = faults.read('octavia.children_stuck').get('project')
-    return bool(project and listeners) and project in json.dumps(listeners, default=str)
+    text = json.dumps(listeners or [], default=str)
+    return any(project in text for project in faults.projects('octavia.children_stuck'))
 
 
 def _mend_run_flow():
