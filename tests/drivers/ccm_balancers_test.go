@@ -22,7 +22,8 @@ var metaDelete = metav1.DeleteOptions{}
 
 const internalAnnotation = "service.beta.kubernetes.io/openstack-internal-load-balancer"
 
-// balancerCases run one after another for each provider; only names the one that a case is about. When the first has ended,
+// balancerCases run one after another for each provider; only names the one that a case is
+// about, or is enough: these wait for the minutely list. When the first has ended,
 // the program has checked the cloud, as it does at start, and knows networks and subnets: from then on calls are counted.
 var balancerCases = []struct {
 	name, only string
@@ -31,8 +32,8 @@ var balancerCases = []struct {
 	{"an internal Service has no public address, and gets one", "", internalService},
 	{"a Service is served, changed and removed", "", serviceLives},
 	{"sources are limited", "amphora", sourcesAreLimited},
-	{"what somebody else changed is put right", "", strangersAreUndone},
-	{"a load balancer that somebody deleted is made anew", "", balancerDeletedByHand},
+	{"what somebody else changed is put right", "amphora", strangersAreUndone},
+	{"a load balancer that somebody deleted is made anew", "amphora", balancerDeletedByHand},
 	{"a load balancer that Octavia gave up is made anew", "", givenUp},
 	{"what the provider cannot do is refused", "ovn", refusals},
 }
