@@ -18,7 +18,7 @@ type Facts struct {
 // volatile are fields whose values differ from one run to the next and say nothing.
 var volatile = map[string]string{
 	"adminPass": "<password>", "hostId": "<host>", "host_id": "<host>", "revision_number": "<revision>", "Revision Number": "<revision>",
-	"checksum": "<checksum>", "Checksum": "<checksum>", "os_hash_value": "<checksum>",
+	"standard_attr_id": "<number>", "checksum": "<checksum>", "Checksum": "<checksum>", "os_hash_value": "<checksum>",
 }
 
 // Normalize brings the exchanges of one cloud into a form that is the same on every cloud which answers the same: ids

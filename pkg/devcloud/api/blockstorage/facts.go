@@ -2,6 +2,7 @@ package blockstorage
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
@@ -19,7 +20,10 @@ func (s service) typeID(name string) any {
 }
 
 func (s service) types(r *api.Request) (int, any, error) {
-	all := s.volumes.Types()
+	all := slices.Clone(s.volumes.Types())
+	if err := order(r, all, typeSortKeys); err != nil {
+		return 0, nil, err
+	}
 	some, next, err := page(r, all, func(t blockstorage.Type) string { return t.ID }, func(id string) error {
 		return engine.Refuse(engine.NotFound, "Volume type %s could not be found.", id)
 	})

@@ -54,7 +54,7 @@ func (s service) list(detailed bool) api.Handler {
 			all = slices.DeleteFunc(s.volumes.List(tx, r.Caller.ProjectID), func(v blockstorage.Volume) bool { return !match(v) })
 			return nil
 		})
-		if err := order(r, all); err != nil {
+		if err := order(r, all, sortKeys); err != nil {
 			return 0, nil, err
 		}
 		some, next, err := page(r, all, func(v blockstorage.Volume) string { return v.ID }, unknownVolume)
@@ -94,9 +94,15 @@ var sortKeys = map[string]func(a, b blockstorage.Volume) int{
 	"bootable":          func(_, _ blockstorage.Volume) int { return 0 },
 }
 
-// order sorts by sort=key:direction,key or by sort_key and sort_dir; unasked, the newest stays first. Cinder's direction
+// typeSortKeys are those of volume types.
+var typeSortKeys = map[string]func(a, b blockstorage.Type) int{
+	"id":   func(a, b blockstorage.Type) int { return cmp.Compare(a.ID, b.ID) },
+	"name": func(a, b blockstorage.Type) int { return cmp.Compare(a.Name, b.Name) },
+}
+
+// order sorts by sort=key:direction,key or by sort_key and sort_dir; unasked, the order stays. Cinder's direction
 // is descending unless it is told another one.
-func order(r *api.Request, all []blockstorage.Volume) error {
+func order[T any](r *api.Request, all []T, keys map[string]func(a, b T) int) error {
 	query := r.URL.Query()
 	asked := query.Get("sort")
 	if key := query.Get("sort_key"); asked == "" && key != "" {
@@ -105,10 +111,10 @@ func order(r *api.Request, all []blockstorage.Volume) error {
 	if asked == "" {
 		return nil
 	}
-	var by []func(a, b blockstorage.Volume) int
+	var by []func(a, b T) int
 	for one := range strings.SplitSeq(asked, ",") {
 		key, direction, _ := strings.Cut(strings.TrimSpace(one), ":")
-		compare := sortKeys[key]
+		compare := keys[key]
 		if compare == nil {
 			return api.BadRequest("Invalid input received: Invalid sort key")
 		}
@@ -116,12 +122,12 @@ func order(r *api.Request, all []blockstorage.Volume) error {
 		case "asc":
 			by = append(by, compare)
 		case "", "desc":
-			by = append(by, func(a, b blockstorage.Volume) int { return compare(b, a) })
+			by = append(by, func(a, b T) int { return compare(b, a) })
 		default:
 			return api.BadRequest("Invalid input received: Unknown sort direction, must be 'desc' or 'asc'.")
 		}
 	}
-	slices.SortStableFunc(all, func(a, b blockstorage.Volume) int {
+	slices.SortStableFunc(all, func(a, b T) int {
 		for _, compare := range by {
 			if c := compare(a, b); c != 0 {
 				return c
