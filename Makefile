@@ -85,7 +85,7 @@ e2e-openstack: images ## The main job and the disks' end-to-end tests on the rea
 	  [ -n "$${stays:-}" ] || bin/openstack down
 
 .PHONY: openstack-up
-openstack-up: ## Install and start a real OpenStack from Debian's packages on this machine (2 minutes; 5 the first time)
+openstack-up: ## Install and start a real OpenStack from Debian's packages on this machine (a minute; two to three the first time)
 	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
 	@bin/openstack up
 
