@@ -42,6 +42,7 @@ func NewClient(ctx context.Context, cloudsFile, cloud string) (*Client, error) {
 	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", forker)
 	cmd.Env = []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + os.TempDir(), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
+		"PYTHONHASHSEED=0", // the SDK joins the lines of an error page in the order of a set
 		"OS_CLIENT_CONFIG_FILE=" + cloudsFile, "OS_CLOUD=" + cloud,
 	}
 	cmd.Stderr = os.Stderr

@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"os"
@@ -24,6 +25,8 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/api"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine"
+	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/loadbalancer"
 	"github.com/fairlead-io/fairlead/pkg/devcloud/engine/network"
 )
 
@@ -131,9 +134,22 @@ func devcloudFixture(t *testing.T, dev *devcloud.Cloud, c *fairstack.Cloud) clou
 				t.Fatal(err)
 			}
 		},
+		Hold:     func(*testing.T) func() { return slowBalancers(dev) },
 		Pause:    func() { time.Sleep(5 * time.Millisecond) },
 		Requests: func() int { return requests(dev) },
 	}
+}
+
+// slowBalancers makes changes of balancers that begin until release take some seconds.
+func slowBalancers(dev *devcloud.Cloud) (release func()) {
+	usual := dev.Engine.Times()
+	slow := engine.Times{Default: usual.Default, ByKind: maps.Clone(usual.ByKind)}
+	if slow.ByKind == nil {
+		slow.ByKind = map[string]time.Duration{}
+	}
+	slow.ByKind[loadbalancer.TaskUpdate] = 3 * time.Second
+	dev.Engine.SetTimes(slow)
+	return func() { dev.Engine.SetTimes(usual) }
 }
 
 // operations are the operations that devcloud can be told to give up.

@@ -44,8 +44,8 @@ func TestOpenStackConforms(t *testing.T) {
 			Cloud: c, Instances: [2]string{own.Servers[0].ID, own.Servers[1].ID}, DiskType: "standard", MultiattachType: "multiattach",
 			Zone: "az1", OverQuotaGiB: quotaGiB + 1, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 			Members: [2]string{own.Servers[0].Address, own.Servers[1].Address},
-			Fail:    failDriver(own),
-			Pause:   func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
+			Fail:    failDriver(own), Hold: holdOctavia(own),
+			Pause: func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
 		}
 	})
 }
@@ -68,14 +68,32 @@ func orderFault(t *testing.T, own *tenant.Tenant, op cloudtest.Op) {
 	if op == cloudtest.OpCreateDisk {
 		fault.Times = 3 // Cinder's scheduler tries as often
 	}
-	if err := openstack.Inject(methods[op], fault); err != nil {
+	inject(t, methods[op], fault)
+}
+
+// inject orders a fault until the test ends.
+func inject(t *testing.T, operation string, fault openstack.Fault) {
+	t.Helper()
+	if err := openstack.Inject(operation, fault); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := openstack.Heal(own.ProjectID); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { heal(t, fault.Project) })
+}
+
+func heal(t *testing.T, project string) {
+	t.Helper()
+	if err := openstack.Heal(project); err != nil {
+		t.Error(err)
+	}
+}
+
+// holdOctavia makes Octavia's worker wait with the next update of a load balancer.
+func holdOctavia(own *tenant.Tenant) func(t *testing.T) func() {
+	return func(t *testing.T) func() {
+		t.Helper()
+		inject(t, "octavia.update_load_balancer", openstack.Fault{Hold: true, Project: own.ProjectID})
+		return func() { heal(t, own.ProjectID) }
+	}
 }
 
 func limitGigabytes(t *testing.T, own *tenant.Tenant, gib int) {

@@ -11,12 +11,15 @@ import (
 // A Fault is what an operation of a service's driver is told to do.
 //
 // Operations: cinder.{create_volume, delete_volume, create_snapshot, delete_snapshot, extend_volume, retype, create_export,
-// initialize_connection, terminate_connection} and nova.{spawn, attach_volume, detach_volume, extend_volume}.
+// initialize_connection, terminate_connection} and nova.{spawn, attach_volume, detach_volume, extend_volume},
+// octavia.update_load_balancer (the work on a load balancer that is PENDING_UPDATE).
 // octavia.children_stuck is special: the project keeps Debian's defect that a load balancer which is created together with
 // its listeners leaves them in PENDING_CREATE.
 type Fault struct {
 	// Sleep is how long the operation is held up.
 	Sleep time.Duration
+	// Hold holds it up until Heal; without Times.
+	Hold bool
 	// Fail makes it fail, with this message.
 	Fail string
 	// Times is how often the fault strikes; 0: until Heal.
@@ -30,6 +33,9 @@ func Inject(operation string, f Fault) error {
 	spec := map[string]any{}
 	if f.Sleep > 0 {
 		spec["sleep"] = f.Sleep.Seconds()
+	}
+	if f.Hold {
+		spec["hold"] = true
 	}
 	if f.Fail != "" {
 		spec["fail"] = f.Fail

@@ -28,6 +28,9 @@ type Fixture struct {
 
 	// Fail makes the cloud give up the next operation of a kind that it has accepted; nil: those cases are skipped.
 	Fail func(t *testing.T, op Op)
+	// Hold keeps a balancer pending whose tags are changed next, until release or for some seconds; nil: it stays so
+	// until Pause.
+	Hold func(t *testing.T) (release func())
 	// Pause lets time pass between two looks at the cloud; nil sleeps 20 ms.
 	Pause func()
 	// Timeout bounds every wait; 0 is 30 s.

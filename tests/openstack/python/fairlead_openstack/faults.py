@@ -1,7 +1,8 @@
 """Injected faults: a file faults/<service>.<operation>@<project's id> strikes that operation of the project, one without
 @<project's id> that of every project.
 
-Its content is JSON: {"sleep": seconds, "fail": "message", "times": how often}; every key may be missing.
+Its content is JSON: {"sleep": seconds, "hold": true, "fail": "message", "times": how often}; every key may be missing.
+What is held goes on when the file is gone.
 """
 import fcntl
 import json
@@ -57,5 +58,7 @@ def hit(service, operation, project):
         spec = _take(name)
         if spec.get('sleep'):
             time.sleep(spec['sleep'])
+        while spec.get('hold') and os.path.exists(os.path.join(FOLDER, name)):
+            time.sleep(0.05)
         if spec.get('fail'):
             raise InjectedFault('injected fault %s: %s' % (every, spec['fail']))

@@ -2,6 +2,8 @@
 
 A load balancer that is created together with its listeners becomes ACTIVE while they, their pools and members stay in
 PENDING_CREATE for ever. A fault octavia.children_stuck leaves the defect to its project.
+
+And a place for faults: octavia.update_load_balancer strikes the worker's work on a load balancer that is PENDING_UPDATE.
 """
 import json
 
@@ -49,6 +51,17 @@ def _mend_listeners_flow():
     flows._create_listeners_flow = _create_listeners_flow
 
 
+def _update_with_faults():
+    stock = controller_worker.ControllerWorker.update_load_balancer
+
+    def update_load_balancer(self, original_load_balancer, load_balancer_updates):
+        faults.hit('octavia', 'update_load_balancer', original_load_balancer.get(constants.PROJECT_ID, ''))
+        return stock(self, original_load_balancer, load_balancer_updates)
+
+    controller_worker.ControllerWorker.update_load_balancer = update_load_balancer
+
+
 def apply():
     _mend_run_flow()
     _mend_listeners_flow()
+    _update_with_faults()
