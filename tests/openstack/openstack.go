@@ -107,7 +107,7 @@ func makeState() error {
 	if err := checkOurs(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"bin", "etc", "run", "run/root/octavia", "log", "faults", "volumes", "servers", "data/home", "data/locks",
+	for _, dir := range []string{"bin", "etc", "run", "run/root/octavia", "log", "faults", "plugged", "volumes", "servers", "data/home", "data/locks",
 		"data/keystone", "data/ovn", "data/rabbitmq", "data/neutron", "data/cinder", "data/glance/images", "data/glance/tasks", "data/glance/staging"} {
 		if err := os.MkdirAll(path(dir), 0o755); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead-io/fairlead/pkg/cloud"
@@ -248,6 +249,23 @@ func (c *Controller) awaitPending(ctx context.Context, key string, r *serviceRec
 	return false
 }
 
+// stuckAfter is how long a balancer may be pending before the user hears of it. Octavia itself gives one up after a quarter
+// of an hour (amp_active_retries of 10 s for an amphora's boot, and connection_max_retries of 5 s for its first answer).
+const stuckAfter = 10 * time.Minute
+
+// tellStuck tells the user what is waited for. Octavia refuses every change of a pending balancer, its deletion too.
+func (c *Controller) tellStuck(ctx context.Context, key string, lb cloud.LoadBalancer) {
+	klog.FromContext(ctx).Info("The cloud works on a load balancer for unusually long; it is waited for", "id", lb.ID, "status", lb.RawState)
+	namespace, name, err := cache.SplitMetaNamespaceKey(key)
+	if err != nil {
+		return
+	}
+	if s, err := c.services.Services(namespace).Get(name); err == nil {
+		c.warn(s, reasonStuck, "Load balancer %s has been %s for %s. Until the cloud is done it takes no change; it is waited for. "+
+			"If it stays so, only the cloud's operator can help", lb.ID, lb.RawState, stuckAfter)
+	}
+}
+
 // await has the key enqueued when the cloud is done with a balancer. kind is empty when it is not known what it does.
 func (c *Controller) await(ctx context.Context, key string, r *serviceRecord, id, kind string) {
 	if r.waiting {
@@ -256,7 +274,12 @@ func (c *Controller) await(ctx context.Context, key string, r *serviceRecord, id
 	r.waiting = true
 	c.waiters.Go(func() {
 		var unfinished time.Time
+		began, told := time.Now(), false
 		lb, err := c.observer.Await(ctx, kind, id, func(lb cloud.LoadBalancer, err error) (bool, error) {
+			if err == nil && lb.Provisioning == cloud.ProvisioningPending && !told && time.Since(began) >= stuckAfter {
+				told = true
+				c.tellStuck(ctx, key, lb)
+			}
 			switch {
 			case err != nil || lb.Provisioning == cloud.ProvisioningDeleted:
 				return true, cloud.ErrNotFound

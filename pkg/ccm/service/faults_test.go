@@ -194,3 +194,28 @@ func TestSameRefusalIsToldOnceThoughEveryRequestHasItsOwnID(t *testing.T) {
 		}
 	})
 }
+
+func TestABalancerThatTheCloudDoesNotFinishIsReportedOnceAndWaitedFor(t *testing.T) {
+	slow := func(o *cloudtest.MemoryOptions) {
+		o.Work = func(cloudtest.Op) time.Duration { return time.Hour }
+	}
+	inWorld(t, slow, func(w *world) {
+		w.nodes(2)
+		w.start()
+		w.service("web", nil)
+		w.pass(9 * time.Minute)
+		if got := w.events.reasons(); got != reasonEnsuring {
+			t.Errorf("events of the first minutes: %s", got)
+		}
+		w.cloud.ResetCalls()
+		w.pass(50 * time.Minute)
+		if got := w.events.take(); len(got) != 1 || !strings.Contains(got[0], reasonStuck+" Load balancer ") || !strings.Contains(got[0], "PENDING_CREATE for 10m0s") {
+			t.Errorf("events of the following: %q", got)
+		}
+		if got := w.cloud.Count(); got > 100 { // a look per 5 % of the time, and the minutely list
+			t.Errorf("%d calls while waiting", got)
+		}
+		w.pass(5 * time.Minute)
+		w.served("web", 2)
+	})
+}

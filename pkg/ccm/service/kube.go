@@ -16,7 +16,7 @@ import (
 // finalizer keeps a Service until nothing of its load balancer is left. It is the library's.
 const finalizer = "service.kubernetes.io/load-balancer-cleanup"
 
-// Event reasons: the library's, and our own for what has no effect and for a defect of the cloud.
+// Event reasons: the library's, and our own for what has no effect and for what the cloud leaves undone.
 const (
 	reasonEnsuring    = "EnsuringLoadBalancer"
 	reasonEnsured     = "EnsuredLoadBalancer"
@@ -27,6 +27,7 @@ const (
 	reasonUnavailable = "UnAvailableLoadBalancer"
 	reasonIgnored     = "SettingIgnored"
 	reasonUnfinished  = "LoadBalancerPartsUnfinished"
+	reasonStuck       = "LoadBalancerPendingTooLong"
 )
 
 // What may stand for an address in report.

@@ -158,6 +158,9 @@ func same(a, b *services) bool {
 // explainAuthentication says what to do about a failed authentication. Keystone's answer never holds the secret.
 func explainAuthentication(set *settings, err error) error {
 	e := classify(failure{op: "authenticate", read: true}, err)
+	if e.Status == http.StatusNotFound && e.Message != "" { // Keystone's own: an application credential that is gone
+		e.Kind = cloud.ErrUnauthorized
+	}
 	switch {
 	case errors.Is(e, cloud.ErrUnauthorized):
 		e.Message = fmt.Sprintf("%s refuses the credentials of %s: check %s, %s (or %s, %s), and that they have not expired",

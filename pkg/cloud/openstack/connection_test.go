@@ -69,6 +69,7 @@ func TestOpenExplainsWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		{"a wrong secret", strings.Replace(good, f.secret, "wr0ng", 1), cloud.ErrUnauthorized, "application_credential_secret"},
+		{"an application credential that is gone", strings.Replace(good, credential, "another", 1), cloud.ErrUnauthorized, "application_credential_id"},
 		{"no identity service at the URL", strings.Replace(good, "/identity", "/elsewhere", 1), cloud.ErrInvalid, "is not an identity service v3: check auth.auth_url in"},
 		{"nobody at the URL", strings.Replace(good, f.Listener.Addr().String(), dead.Addr().String(), 1), cloud.ErrUnavailable, dead.Addr().String()},
 		{"an unknown region", strings.Replace(good, "RegionOne", "Atlantis", 1), cloud.ErrInvalid, `region_name "Atlantis" is not in the catalog: it has RegionOne`},

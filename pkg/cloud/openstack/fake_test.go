@@ -127,6 +127,11 @@ func (f *fakeCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fakeCloud) authenticate(w http.ResponseWriter, body []byte) {
+	if !strings.Contains(string(body), `"id":"`+credential+`"`) { // as Keystone does
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"error":{"code":404,"title":"Not Found","message":"Could not find Application Credential: another."}}`)
+		return
+	}
 	if !strings.Contains(string(body), `"secret":"`+f.secret+`"`) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, `{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}`)
@@ -185,16 +190,19 @@ func (f *fakeCloud) last() seen {
 	return f.requests[len(f.requests)-1]
 }
 
+// credential is the id of the application credential that the fake cloud has.
+const credential = "3579ab3b89104ffab3a7b0ab92019786"
+
 func cloudsYAML(authURL, secret string) string {
 	return fmt.Sprintf(`clouds:
   k8s:
     auth_type: v3applicationcredential
     auth:
       auth_url: %s
-      application_credential_id: "3579ab3b89104ffab3a7b0ab92019786"
+      application_credential_id: "%s"
       application_credential_secret: "%s"
     region_name: RegionOne
-`, authURL, secret)
+`, authURL, credential, secret)
 }
 
 func writeFile(t testing.TB, path, text string) string {

@@ -1,8 +1,8 @@
 """python3 -m fairlead_openstack.fake_chassis <southbound database> <schema> <host>...
 
-Plays ovn-controller for hosts without a vswitch: registers their chassis, binds each server's port to the chassis that
-Neutron asked for and reports it up (Neutron then makes it ACTIVE and tells Nova), puts all gateways on the first, and
-follows the configuration's sequence number, by which Neutron sees that the chassis live.
+Plays ovn-controller for hosts without a vswitch: registers their chassis, binds each port that Nova has plugged to the
+chassis that Neutron asked for and reports it up (Neutron then makes it ACTIVE and tells Nova), puts all gateways on the
+first, and follows the configuration's sequence number, by which Neutron sees that the chassis live.
 """
 import sys
 import time
@@ -10,6 +10,8 @@ import uuid
 
 import ovs.db.idl
 import ovs.poller
+
+from fairlead_openstack import plugs
 
 CONFIG = {
     'ovn-bridge-mappings': 'physnet1:br-ex',
@@ -57,13 +59,13 @@ def follow(txn, tables, chassis):
         mine.nb_cfg, mine.nb_cfg_timestamp = number, int(time.time() * 1000)
 
 
-def bind(tables, chassis, gateway):
+def bind(tables, chassis, gateway, plugged):
     """Binds ports to where they belong and reports them up."""
     by_host = {row.hostname: row for row in chassis.values()}
     for port in tables['Port_Binding'].rows.values():
         if port.type == '':
             asked = port.options.get('requested-chassis')
-            want = by_host.get(asked) or chassis.get(asked)
+            want = by_host.get(asked) or chassis.get(asked) if port.logical_port in plugged else None
         elif port.type == 'chassisredirect':
             want = by_host[gateway]
         else:
@@ -81,19 +83,20 @@ def main():
     seen = None
     while True:
         idl.run()
-        if idl.has_ever_connected() and seen != idl.change_seqno:
-            seen = idl.change_seqno
+        now = idl.change_seqno, plugs.plugged()
+        if idl.has_ever_connected() and seen != now:
+            seen = now
             txn = ovs.db.idl.Transaction(idl)
             chassis = register(txn, idl.tables, hosts)
             follow(txn, idl.tables, chassis)
-            bind(idl.tables, chassis, hosts[0])
+            bind(idl.tables, chassis, hosts[0], now[1])
             status = txn.commit_block()
             if status != ovs.db.idl.Transaction.UNCHANGED:
                 print(time.strftime('%H:%M:%S'), status, flush=True)
             continue
         poller = ovs.poller.Poller()
         idl.wait(poller)
-        poller.timer_wait(2000)
+        poller.timer_wait(200)  # for what is plugged
         poller.block()
 
 

@@ -6,11 +6,13 @@ nova-compute.
 """
 import os
 
+import eventlet
+from nova import exception
 from nova.compute import power_state
 from nova.virt import fake
 from oslo_concurrency import processutils
 
-from fairlead_openstack import STATE, faults, nova_nodes
+from fairlead_openstack import STATE, faults, nova_nodes, plugs
 
 
 def _helper(*args, stdin=None):
@@ -36,6 +38,7 @@ class Driver(fake.FakeDriver):
         faults.hit('nova', 'spawn', instance.project_id)
         super().spawn(context, instance, image_meta, injected_files, admin_password, allocations,
                       network_info=network_info, block_device_info=block_device_info, power_on=power_on)
+        self._plug_and_wait(instance, network_info)
         for bdm in (block_device_info or {}).get('block_device_mapping', []):
             _helper('disk', 'attach', _volume(bdm['connection_info']), instance.uuid)
         if nova_nodes.is_node(instance):
@@ -63,7 +66,34 @@ class Driver(fake.FakeDriver):
         if nova_nodes.is_node(instance):
             nova_nodes.stop(_helper, instance)
         super().destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
+        self.unplug_vifs(instance, network_info)
         _helper('disk', 'remove-server', instance.uuid)
+
+    def _plug_and_wait(self, instance, network_info):
+        """Plugs the ports; a server is ACTIVE only after they are."""
+        awaited = [('network-vif-plugged', vif['id']) for vif in network_info or [] if vif.get('active', True) is False]
+        try:
+            with self.virtapi.wait_for_instance_event(instance, awaited, deadline=60):
+                self.plug_vifs(instance, network_info)
+        except eventlet.timeout.Timeout as e:
+            raise exception.VirtualInterfaceCreateException() from e
+
+    def plug_vifs(self, instance, network_info):
+        for vif in network_info or []:
+            plugs.plug(vif['id'])
+
+    def unplug_vifs(self, instance, network_info):
+        for vif in network_info or []:
+            plugs.unplug(vif['id'])
+
+    def attach_interface(self, context, instance, image_meta, vif):
+        super().attach_interface(context, instance, image_meta, vif)
+        plugs.plug(vif['id'])
+
+    def detach_interface(self, context, instance, vif):
+        self._interfaces.setdefault(vif['id'], vif)  # an earlier process of this nova-compute may have attached it
+        super().detach_interface(context, instance, vif)
+        plugs.unplug(vif['id'])
 
     def attach_volume(self, context, connection_info, instance, mountpoint, **kwargs):
         faults.hit('nova', 'attach_volume', instance.project_id)
