@@ -65,20 +65,20 @@ e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests
 
 # The tests on the real OpenStack run in lanes side by side: most of their time the cloud works or is waited for. In a lane one
 # follows another; each makes a project of its own. What also runs on devcloud alone is part of make test.
-OPENSTACK_LANES := contract drivers:CSIControllerOnOpenStack,drivers:PreflightOnOpenStack,conformance:OpenStack,cli:TestOpenStack drivers:CloudControllerManager
+OPENSTACK_LANES := contract drivers:CSIControllerOnOpenStack,drivers:PreflightOnOpenStack,conformance:OpenStack,cli:TestOpenStack drivers:Amphora drivers:OVN,openstack
 
 .PHONY: test-openstack
 test-openstack: packages build ## The API contract on both clouds; provider, command line and drivers on the real OpenStack, which it leaves as it found it, up or not
 	@go run ./tests/tools/build kubernetes etcd >/dev/null # all is built first: no compilation beside tests with deadlines
 	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
-	@for t in contract conformance cli drivers; do go test -c -o bin/$$t.test ./tests/$$t; done
-	@go build -ldflags "-X main.version=drivers-test" -o /dev/null ./cmd/fairlead-csi ./cmd/fairlead-ccm
+	@for t in contract conformance cli drivers openstack; do go test -c -o bin/$$t.test ./tests/$$t; done
 	@if ! bin/openstack status >/dev/null 2>&1; then trap 'bin/openstack down' EXIT; fi; bin/openstack up; tests/openstack/lanes.sh $(OPENSTACK_LANES)
 
 .PHONY: e2e-openstack
-e2e-openstack: images ## The main job and the disks' end-to-end tests on the real OpenStack, which it leaves as it found it, up or not
+e2e-openstack: images ## The life of an OpenStack with kill -9; the main job and the disks' end-to-end tests on the real OpenStack, which it leaves as it found it, up or not
 	@$(CGO_FREE) -o bin/ ./tests/openstack/cmd/openstack
-	@go test -c -o bin/lab.test ./tests/lab && go test -c -o bin/e2e.test ./tests/e2e
+	@for t in openstack lab e2e; do go test -c -o bin/$$t.test ./tests/$$t; done
+	cd tests/openstack && ../../bin/openstack.test -test.v -test.run '^TestLife$$' -test.timeout 15m -life
 	@if bin/openstack status >/dev/null 2>&1; then stays=yes; fi; bin/openstack up; \
 	  (cd tests/lab && ../../bin/lab.test -test.v -test.run '^TestLab$$' -test.timeout 10m -lab -cloud openstack); \
 	  (cd tests/e2e && ../../bin/e2e.test -test.v -test.timeout 20m -lab -cloud openstack); \

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,14 +24,15 @@ const connectPause = 3 * time.Second
 
 type controllerFlags struct {
 	commonFlags
-	cloudConfig string
-	cloudName   string
-	clusterID   string
-	zones       string
-	policy      csi.ZonePolicy
-	qps         float64
-	burst       int
-	preflight   bool
+	cloudConfig     string
+	cloudName       string
+	userAgentSuffix string
+	clusterID       string
+	zones           string
+	policy          csi.ZonePolicy
+	qps             float64
+	burst           int
+	preflight       bool
 }
 
 func newControllerCommand() *cobra.Command {
@@ -58,6 +60,7 @@ func newControllerCommand() *cobra.Command {
 	f.add(fs, ":9808")
 	fs.StringVar(&f.cloudConfig, "cloud-config", "", "Credentials file of the cloud, clouds.yaml or cloud.conf; empty: the usual places of clouds.yaml")
 	fs.StringVar(&f.cloudName, "cloud", "", "Entry of clouds.yaml to use; empty: that of OS_CLOUD, or the only one")
+	fs.StringVar(&f.userAgentSuffix, "user-agent", "", "Text that follows the program's name and version in the User-Agent of requests to the cloud, such as the cluster's name")
 	fs.StringVar(&f.clusterID, "cluster-id", "", "Identity of this cluster, by which it knows its disks; empty: the UID of the namespace kube-system")
 	fs.StringVar(&f.zones, "volume-zones", string(csi.ZonesAuto),
 		"Whether disks can be used only in the zone of their name: auto (if the cloud has disks in the node's zone), match (yes), ignore (no)")
@@ -70,7 +73,8 @@ func newControllerCommand() *cobra.Command {
 // config is where the cloud is found; metrics may be nil.
 func (f *controllerFlags) config(metrics prometheus.Registerer) cloud.Config {
 	return cloud.Config{
-		File: f.cloudConfig, Name: f.cloudName, UserAgent: "fairlead-csi/" + version, QPS: f.qps, Burst: f.burst, Metrics: metrics,
+		File: f.cloudConfig, Name: f.cloudName, QPS: f.qps, Burst: f.burst, Metrics: metrics,
+		UserAgent: strings.TrimSpace("fairlead-csi/" + version + " " + f.userAgentSuffix),
 	}
 }
 

@@ -47,13 +47,14 @@ const (
 
 // App is one run of the program.
 type App struct {
-	userAgent string
-	options   *options.CloudControllerManagerOptions
-	cloudName string
-	clusterID string
-	class     string
-	defaults  loadbalancer.Defaults
-	preflight bool
+	userAgent       string
+	userAgentSuffix string // the administrator's
+	options         *options.CloudControllerManagerOptions
+	cloudName       string
+	clusterID       string
+	class           string
+	defaults        loadbalancer.Defaults
+	preflight       bool
 
 	cloud    cloud.Cloud // nil until it has answered
 	noCloud  error       // why it did not at the start
@@ -106,6 +107,7 @@ func (a *App) flags() cliflag.NamedFlagSets {
 	var sets cliflag.NamedFlagSets
 	fs := sets.FlagSet("fairlead")
 	fs.StringVar(&a.cloudName, "cloud", "", "The entry of --cloud-config to use. Default: $OS_CLOUD, or the only one.")
+	fs.StringVar(&a.userAgentSuffix, "user-agent", "", "Text that follows the program's name and version in the User-Agent of requests to the cloud, such as the cluster's name.")
 	fs.StringVar(&a.clusterID, "cluster-id", "", "Identity of this cluster on everything made in the cloud. Default: the UID of the namespace kube-system.")
 	fs.StringVar(&a.class, "load-balancer-class", service.DefaultClass, "The loadBalancerClass of the Services to serve, beside those without a class.")
 	fs.StringVar(&a.defaults.Provider, "load-balancer-provider", "", "The cloud's provider of new load balancers: amphora, ovn, or another one's name. Default: the cloud's choice.")
@@ -119,7 +121,8 @@ func (a *App) flags() cliflag.NamedFlagSets {
 // config is where the cloud is found; metrics may be nil.
 func (a *App) config(metrics prometheus.Registerer) cloud.Config {
 	return cloud.Config{
-		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, UserAgent: a.userAgent, Metrics: metrics,
+		File: a.options.KubeCloudShared.CloudProvider.CloudConfigFile, Name: a.cloudName, Metrics: metrics,
+		UserAgent: strings.TrimSpace(a.userAgent + " " + a.userAgentSuffix),
 	}
 }
 

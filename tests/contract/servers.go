@@ -119,6 +119,7 @@ var serverRefused = inOrder[string, []string](
 	"an unknown key", []string{creation("n", `"key_name":"marble"`), "Invalid key_name provided."},
 	"a value of metadata that is a number", []string{creation("n", `"metadata":{"a":1}`), "is not of type 'string'"},
 	"an empty key of metadata", []string{creation("n", `"metadata":{"":"x"}`), "field/attribute metadata"},
+	"a key of metadata with a slash", []string{creation("n", `"metadata":{"a/b":"x"}`), "field/attribute metadata"},
 	"an unknown attribute", []string{creation("n", `"colour":"red"`), "('colour' was unexpected)"},
 	"a description before microversion 2.19", []string{creation("n", `"description":"x"`), "('description' was unexpected)"},
 	"tags before microversion 2.52", []string{creation("n", `"tags":["x"]`), "('tags' was unexpected)"},
@@ -186,7 +187,7 @@ var serverChangeCases = []Case{
 		s.refused("GET /servers/{s}/metadata/d", "", 404, "itemNotFound", "Metadata item was not found")
 		s.ask("DELETE /servers/{s}/metadata/c", "").Want(s.t, http.StatusNoContent)
 		s.refused("DELETE /servers/{s}/metadata/c", "", 404, "itemNotFound", "Metadata item was not found")
-		for _, body := range []string{`{}`, `{"metadata":{"a":1}}`, `{"metadata":{"":"x"}}`} {
+		for _, body := range []string{`{}`, `{"metadata":{"a":1}}`, `{"metadata":{"":"x"}}`, `{"metadata":{"a/b":"x"}}`} {
 			s.refused("POST /servers/{s}/metadata", body, 400, "badRequest")
 		}
 		s.is(s.ask("PUT /servers/{s}/metadata", `{"metadata":{}}`).Want(s.t, http.StatusOK), "metadata", `{}`)

@@ -107,6 +107,7 @@ var creationRefused = inOrder[string, []string](
 	"metadata that is no object", []string{`{"volume":{"size":1,"metadata":"x"}}`, "400", "badRequest"},
 	"a value that is a number", []string{`{"volume":{"size":1,"metadata":{"a":1}}}`, "400", "badRequest"},
 	"an empty key", []string{`{"volume":{"size":1,"metadata":{"":"x"}}}`, "400", "badRequest"},
+	"a key with an umlaut", []string{`{"volume":{"size":1,"metadata":{"ä":"x"}}}`, "400", "badRequest"},
 	"a key of 256 characters", []string{`{"volume":{"size":1,"metadata":{"` + long + `":"x"}}}`, "400", "badRequest"},
 	"a value of 256 characters", []string{`{"volume":{"size":1,"metadata":{"a":"` + long + `"}}}`, "400", "badRequest", "is too long"},
 	"a snapshot that is not there", []string{`{"volume":{"size":1,"snapshot_id":"{nobody}"}}`, "404", "itemNotFound", "Snapshot {nobody} could not be found."},

@@ -22,18 +22,17 @@ var metaDelete = metav1.DeleteOptions{}
 
 const internalAnnotation = "service.beta.kubernetes.io/openstack-internal-load-balancer"
 
-// balancerCases run one after another for each provider; only names the one that a case is
-// about, or is enough: these wait for the minutely list. When the first has ended,
+// balancerCases run one after another for each provider; only names the one that a case is about. When the first has ended,
 // the program has checked the cloud, as it does at start, and knows networks and subnets: from then on calls are counted.
 var balancerCases = []struct {
 	name, only string
-	run        func(t *testing.T, c *ccm, provider string)
+	run        func(t *testing.T, c *ccm)
 }{
 	{"an internal Service has no public address, and gets one", "", internalService},
 	{"a Service is served, changed and removed", "", serviceLives},
 	{"sources are limited", "amphora", sourcesAreLimited},
-	{"what somebody else changed is put right", "amphora", strangersAreUndone},
-	{"a load balancer that somebody deleted is made anew", "amphora", balancerDeletedByHand},
+	{"what somebody else changed is put right", "", strangersAreUndone},
+	{"a load balancer that somebody deleted is made anew", "", balancerDeletedByHand},
 	{"a load balancer that Octavia gave up is made anew", "", givenUp},
 	{"what the provider cannot do is refused", "ovn", refusals},
 }
@@ -41,23 +40,23 @@ var balancerCases = []struct {
 // algorithms are what a Service gets that asks for none.
 var algorithms = map[string]string{"amphora": "ROUND_ROBIN", "ovn": "SOURCE_IP_PORT"}
 
-// extra are the requests that a provider costs more: ovn takes monitors only after the balancer.
-func extra(provider string, ports int) int {
-	if provider == "ovn" {
+// extra are the requests that the provider costs more: ovn takes monitors only after the balancer.
+func (c *ccm) extra(ports int) int {
+	if c.provider == "ovn" {
 		return ports
 	}
 	return 0
 }
 
-func serviceLives(t *testing.T, c *ccm, provider string) {
-	algorithm := algorithms[provider]
+func serviceLives(t *testing.T, c *ccm) {
+	algorithm := algorithms[c.provider]
 	var address string
 	var lb cloud.LoadBalancer
-	c.within(t, 4+extra(provider, 2), func() { // two lists, load balancer and floating IP
+	c.within(t, 4+c.extra(2), func() { // two lists, load balancer and floating IP
 		c.cluster.service(t, "web", nil)
 		address, lb = c.current(t, "web")
 	})
-	if want := c.wanted(t, "web", algorithm, c.servers); shape(lb) != want || lb.Provider != provider {
+	if want := c.wanted(t, "web", algorithm, c.servers); shape(lb) != want || lb.Provider != c.provider {
 		t.Errorf("provider %s has %q, want %q", lb.Provider, shape(lb), want)
 	}
 	if !strings.HasPrefix(address, "172.24.4.") {
@@ -70,7 +69,7 @@ func serviceLives(t *testing.T, c *ccm, provider string) {
 		c.becomes(t, "web", algorithm, c.servers)
 	}
 	budget := 4 // one more port: pool, members, monitor, listener
-	if provider == "ovn" {
+	if c.provider == "ovn" {
 		budget = 80 // the monitors step aside, and ovn leaves pools unfinished behind them, which are healed
 	}
 	c.within(t, budget, grow)
@@ -103,7 +102,7 @@ func (c *ccm) label(t *testing.T, node, label, value string) {
 	}
 }
 
-func internalService(t *testing.T, c *ccm, provider string) {
+func internalService(t *testing.T, c *ccm) {
 	c.cluster.service(t, "inside", func(s *corev1.Service) { s.Annotations[internalAnnotation] = "true" })
 	address, lb := c.current(t, "inside")
 	if address != lb.VIP || !strings.HasPrefix(address, "10.7.0.") {
@@ -114,13 +113,13 @@ func internalService(t *testing.T, c *ccm, provider string) {
 		address, _ := c.current(t, "inside")
 		return strings.HasPrefix(address, "172.24.4.")
 	})
-	if _, same := c.current(t, "inside"); same.ID != lb.ID || same.Provider != provider {
+	if _, same := c.current(t, "inside"); same.ID != lb.ID || same.Provider != c.provider {
 		t.Errorf("load balancer %s became %s of %s", lb.ID, same.ID, same.Provider)
 	}
 	c.remove(t, "inside")
 }
 
-func sourcesAreLimited(t *testing.T, c *ccm, _ string) {
+func sourcesAreLimited(t *testing.T, c *ccm) {
 	c.cluster.service(t, "limited", func(s *corev1.Service) { s.Spec.LoadBalancerSourceRanges = []string{"192.0.2.0/24"} })
 	c.becomes(t, "limited", "ROUND_ROBIN", c.servers)
 	c.cluster.edit(t, "limited", func(s *corev1.Service) { s.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"} })
@@ -131,7 +130,7 @@ func sourcesAreLimited(t *testing.T, c *ccm, _ string) {
 }
 
 // strangersAreUndone changes members, and the hash: without that it would be seen at the full look, ten minutes later.
-func strangersAreUndone(t *testing.T, c *ccm, provider string) {
+func strangersAreUndone(t *testing.T, c *ccm) {
 	c.cluster.service(t, "web", nil)
 	_, lb := c.current(t, "web")
 	eventually(t, settleTime, "the members are taken away", func() bool {
@@ -144,7 +143,7 @@ func strangersAreUndone(t *testing.T, c *ccm, provider string) {
 		}
 	}
 	c.forceTags(t, lb.ID, tags)
-	c.becomes(t, "web", algorithms[provider], c.servers)
+	c.becomes(t, "web", algorithms[c.provider], c.servers)
 	eventually(t, settleTime, "the hash is back beside the stranger's tag", func() bool {
 		after, _ := c.balancer(t.Context(), t, "web")
 		return after.ID == lb.ID && loadbalancer.HashOf(after) == loadbalancer.HashOf(lb) && slices.Contains(after.Tags, "theirs")
@@ -152,23 +151,23 @@ func strangersAreUndone(t *testing.T, c *ccm, provider string) {
 	c.remove(t, "web")
 }
 
-func balancerDeletedByHand(t *testing.T, c *ccm, provider string) {
+func balancerDeletedByHand(t *testing.T, c *ccm) {
 	c.cluster.service(t, "web", nil)
 	address, lb := c.current(t, "web")
 	if err := loadbalancers.Delete(t.Context(), c.balancing, lb.ID, loadbalancers.DeleteOpts{Cascade: true}).ExtractErr(); err != nil {
 		t.Fatal(err)
 	}
-	c.anotherServes(t, lb.ID, address, provider)
+	c.anotherServes(t, lb.ID, address)
 	c.remove(t, "web")
 }
 
-func givenUp(t *testing.T, c *ccm, provider string) {
+func givenUp(t *testing.T, c *ccm) {
 	c.cluster.service(t, "web", nil)
 	address, lb := c.current(t, "web")
 	if err := openstack.BreakLoadBalancer(t.Context(), lb.ID); err != nil {
 		t.Fatal(err)
 	}
-	c.anotherServes(t, lb.ID, address, provider)
+	c.anotherServes(t, lb.ID, address)
 	if events := c.cluster.events(t, "web"); !strings.Contains(events, "the cloud gave it up") {
 		t.Errorf("events:\n%s", events)
 	}
@@ -176,19 +175,19 @@ func givenUp(t *testing.T, c *ccm, provider string) {
 }
 
 // anotherServes waits until a successor of a load balancer serves under the same address.
-func (c *ccm) anotherServes(t *testing.T, id, address, provider string) {
+func (c *ccm) anotherServes(t *testing.T, id, address string) {
 	t.Helper()
 	eventually(t, 3*time.Minute, "there is another load balancer", func() bool {
 		lb, ok := c.balancer(t.Context(), t, "web")
 		return ok && lb.ID != id
 	})
-	c.becomes(t, "web", algorithms[provider], c.servers)
+	c.becomes(t, "web", algorithms[c.provider], c.servers)
 	if again, _ := c.current(t, "web"); again != address {
 		t.Errorf("address %s became %s", address, again)
 	}
 }
 
-func refusals(t *testing.T, c *ccm, _ string) {
+func refusals(t *testing.T, c *ccm) {
 	c.cluster.service(t, "demanding", func(s *corev1.Service) {
 		s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 		s.Spec.LoadBalancerSourceRanges = []string{"192.0.2.0/24"}

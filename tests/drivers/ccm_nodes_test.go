@@ -10,13 +10,21 @@ import (
 	"github.com/fairlead-io/fairlead/tests/openstack"
 )
 
-// nodesTellTheTruth follows a Node from its first moment to the end of its server.
-func nodesTellTheTruth(t *testing.T, c *ccm) {
+// join makes the servers' Nodes and waits until they are initialised.
+func (c *ccm) join(t *testing.T) {
+	t.Helper()
 	for _, s := range c.servers {
 		c.cluster.addNode(t, s.Name, s.Address)
 	}
 	for _, s := range c.servers {
 		eventually(t, settleTime, "node "+s.Name+" is initialised", func() bool { return !tainted(c.cluster.node(t, s.Name), uninitialized) })
+	}
+}
+
+// nodesTellTheTruth follows a Node from its first moment to the end of its server.
+func nodesTellTheTruth(t *testing.T, c *ccm) {
+	c.join(t)
+	for _, s := range c.servers {
 		n := c.cluster.node(t, s.Name)
 		if want := "openstack:///" + s.ID; n.Spec.ProviderID != want {
 			t.Errorf("node %s: providerID %q, want %q", s.Name, n.Spec.ProviderID, want)

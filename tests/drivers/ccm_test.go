@@ -25,19 +25,41 @@ type ccm struct {
 	*process
 	cluster *cluster
 	tenant  *tenant.Tenant
-	servers []tenant.Server // that exist
+	// provider is that of its load balancers; agent is in the User-Agent of its requests.
+	provider, agent string
+	servers         []tenant.Server // that exist
 	// What a test does behind its back, by gophercloud alone, and how it looks at the outcome.
 	compute, balancing *gophercloud.ServiceClient
 	look               cloud.Cloud
 }
 
-// TestCloudControllerManager runs the program, its Nodes and Services. The provider of load balancers is the cloud's choice
-// (amphora) and ovn.
-func TestCloudControllerManager(t *testing.T) {
-	own := newTenant(t, tenant.Options{Name: "drivers-ccm", CIDR: "10.7.0.0/24", Servers: []tenant.Server{
-		{Name: "n1", Zone: "az1"}, {Name: "n2", Zone: "az2"}, {Name: "n3", Zone: "az1"},
-	}})
-	c := &ccm{cluster: newCluster(t), tenant: own, servers: own.Servers}
+// TestCloudControllerManagerAmphora runs the program, its Nodes, and its Services on load balancers of the cloud's own
+// provider.
+func TestCloudControllerManagerAmphora(t *testing.T) {
+	c := newCCM(t, "amphora", tenant.Server{Name: "n1", Zone: "az1"}, tenant.Server{Name: "n2", Zone: "az2"}, tenant.Server{Name: "n3", Zone: "az1"})
+	c.start(t)
+	ok := t.Run("nodes tell the truth about their servers", func(t *testing.T) { nodesTellTheTruth(t, c) })
+	c.stop(t)
+	if ok {
+		c.balance(t)
+		t.Run("a cloud that leaves parts unfinished", func(t *testing.T) { c.alone(t, func() { unfinishedParts(t, c) }) })
+	}
+}
+
+// TestCloudControllerManagerOVN runs the program and its Services on load balancers of the provider ovn.
+func TestCloudControllerManagerOVN(t *testing.T) {
+	c := newCCM(t, "ovn", tenant.Server{Name: "n1", Zone: "az1"}, tenant.Server{Name: "n2", Zone: "az2"})
+	c.start(t)
+	c.join(t)
+	c.stop(t)
+	c.balance(t)
+}
+
+// newCCM makes the project and the cluster.
+func newCCM(t *testing.T, provider string, nodes ...tenant.Server) *ccm {
+	t.Helper()
+	own := newTenant(t, tenant.Options{Name: "drivers-" + provider, CIDR: "10.7.0.0/24", Servers: nodes})
+	c := &ccm{cluster: newCluster(t), tenant: own, servers: own.Servers, provider: provider, agent: "drivers-" + provider}
 	user := login(t, own.CloudsFile, own.Name+"-password")
 	var err error
 	if c.compute, err = gopher.NewComputeV2(user, gophercloud.EndpointOpts{}); err != nil {
@@ -52,25 +74,19 @@ func TestCloudControllerManager(t *testing.T) {
 	}
 	t.Cleanup(look.Close)
 	c.look = look
+	return c
+}
 
-	c.start(t)
-	ok := t.Run("nodes tell the truth about their servers", func(t *testing.T) { nodesTellTheTruth(t, c) })
+// balance runs the cases about Services.
+func (c *ccm) balance(t *testing.T) {
+	t.Helper()
+	c.start(t, "--load-balancer-provider="+c.provider)
+	for _, one := range balancerCases {
+		if one.only == "" || one.only == c.provider {
+			t.Run(one.name, func(t *testing.T) { c.alone(t, func() { one.run(t, c) }) })
+		}
+	}
 	c.stop(t)
-	if !ok {
-		return
-	}
-	for _, provider := range []string{"amphora", "ovn"} {
-		t.Run(provider, func(t *testing.T) {
-			c.start(t, "--load-balancer-provider="+provider)
-			for _, one := range balancerCases {
-				if one.only == "" || one.only == provider {
-					t.Run(one.name, func(t *testing.T) { c.alone(t, func() { one.run(t, c, provider) }) })
-				}
-			}
-			c.stop(t)
-		})
-	}
-	t.Run("a cloud that leaves parts unfinished", func(t *testing.T) { c.alone(t, func() { unfinishedParts(t, c) }) })
 }
 
 // start runs the program.
@@ -79,6 +95,7 @@ func (c *ccm) start(t *testing.T, args ...string) {
 	c.process = startProcess(t, program(t, "fairlead-ccm"), append([]string{
 		"--cloud-config=" + c.tenant.CloudsFile, "--cloud=" + c.tenant.Name, "--kubeconfig=" + c.cluster.kubeconfig, "--leader-elect=false",
 		"--use-service-account-credentials=false", "--secure-port=0", "--node-monitor-period=2s",
+		"--user-agent=" + c.agent,
 	}, args...)...)
 }
 
@@ -95,7 +112,7 @@ func (c *ccm) alone(t *testing.T, test func()) {
 // calls are fairlead-ccm's requests since a moment, tokens excluded.
 func (c *ccm) calls(t *testing.T, since openstack.Moment) []openstack.Call {
 	t.Helper()
-	all, err := openstack.Calls(since, "fairlead-ccm/"+userAgentVersion)
+	all, err := openstack.Calls(since, c.agent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -291,7 +290,7 @@ func (p *project) askDevcloud(w witness.Witness) {
 			t.Fatal(err)
 		}
 		return func() (list []string) {
-			counts, err := w.Calls(cleanup(t), since, "fairlead-csi/"+userAgentVersion)
+			counts, err := w.Calls(cleanup(t), since, "fairlead-csi/")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -394,7 +393,7 @@ func countCalls(t *testing.T) func() []string {
 		t.Fatal(err)
 	}
 	return func() (list []string) {
-		calls, err := openstack.Calls(since, "fairlead-csi/"+userAgentVersion)
+		calls, err := openstack.Calls(since, csiAgent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -410,11 +409,13 @@ func countCalls(t *testing.T) func() []string {
 // violations are those on the servers.
 func violations(own []tenant.Server) func(context.Context) ([]string, error) {
 	return func(context.Context) (list []string, err error) {
-		seen, err := openstack.Violations()
+		var ids []string
+		for _, s := range own {
+			ids = append(ids, s.ID)
+		}
+		seen, err := openstack.Violations(ids...)
 		for _, v := range seen {
-			if slices.ContainsFunc(own, func(s tenant.Server) bool { return s.ID == v.Server }) {
-				list = append(list, fmt.Sprintf("%+v", v))
-			}
+			list = append(list, fmt.Sprintf("%+v", v))
 		}
 		return list, err
 	}

@@ -25,6 +25,8 @@ const (
 	gib = int64(1) << 30
 	// clusterID is the identity of the cluster whose controller is tested.
 	clusterID = "drivers-csi-cluster"
+	// csiAgent is in the User-Agent of its requests.
+	csiAgent = "drivers-csi"
 	// zoneKey is the topology key of disks.
 	zoneKey = "topology.disk.csi.fairlead.io/zone"
 )
@@ -106,7 +108,7 @@ func (c *controller) start(t *testing.T) {
 	}
 	endpoint := "unix://" + filepath.Join(t.TempDir(), "csi.sock")
 	c.process = startProcess(t, program(t, "fairlead-csi"), "controller", "--endpoint="+endpoint, "--http-endpoint="+c.http,
-		"--cluster-id="+clusterID, "--cloud-config="+c.config, "--cloud="+c.entry, "-v=2")
+		"--cluster-id="+clusterID, "--cloud-config="+c.config, "--cloud="+c.entry, "--user-agent="+csiAgent, "-v=2")
 	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

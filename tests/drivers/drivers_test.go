@@ -60,25 +60,21 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	}
 }
 
-// userAgentVersion is the version of the programs under test, by which their requests are known from other people's.
-const userAgentVersion = "drivers-test"
-
 var programs struct {
 	sync.Mutex
 	dir  string
 	path map[string]string
 }
 
-// program builds one of the programs of cmd, once, and returns its path.
-func program(t *testing.T, name string) string { return versioned(t, name, userAgentVersion) }
-
-// versioned is program with another version in its user agent: its requests are not counted with the others'.
-func versioned(t *testing.T, name, version string) string {
+// program is the path of one of the programs of cmd. They are built once, unless FAIRLEAD_BIN says where they are.
+func program(t *testing.T, name string) string {
 	t.Helper()
+	if dir := os.Getenv("FAIRLEAD_BIN"); dir != "" {
+		return filepath.Join(dir, name)
+	}
 	programs.Lock()
 	defer programs.Unlock()
-	key := name + "-" + version
-	if path, ok := programs.path[key]; ok {
+	if path, ok := programs.path[name]; ok {
 		return path
 	}
 	if programs.dir == "" {
@@ -88,12 +84,12 @@ func versioned(t *testing.T, name, version string) string {
 		}
 		programs.dir, programs.path = dir, map[string]string{}
 	}
-	path := filepath.Join(programs.dir, key)
-	build := exec.Command("go", "build", "-ldflags", "-X main.version="+version, "-o", path, "github.com/fairlead-io/fairlead/cmd/"+name)
+	path := filepath.Join(programs.dir, name)
+	build := exec.Command("go", "build", "-o", path, "github.com/fairlead-io/fairlead/cmd/"+name)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
-	programs.path[key] = path
+	programs.path[name] = path
 	return path
 }
 

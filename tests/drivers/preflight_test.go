@@ -53,7 +53,7 @@ func fly(t *testing.T, clouds, entry string, more ...string) table {
 			args = append(args, more...)
 		}
 		var out, says bytes.Buffer
-		cmd := exec.Command(versioned(t, name, "preflight-test"), args...)
+		cmd := exec.Command(program(t, name), args...)
 		cmd.Stdout, cmd.Stderr = &out, &says
 		var exit *exec.ExitError
 		if err := cmd.Run(); errors.As(err, &exit) {

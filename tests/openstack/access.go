@@ -59,9 +59,9 @@ func Mark(context.Context) (Moment, error) {
 	return m, nil
 }
 
-// Calls are the requests since the moment whose user agent begins so, tokens included, in the order of their begin.
+// Calls are the requests since the moment whose user agent contains the text, tokens included, in the order of their begin.
 // Requests of the services to each other have agents of their own.
-func Calls(since Moment, agentPrefix string) ([]Call, error) {
+func Calls(since Moment, agent string) ([]Call, error) {
 	files, err := accessLogs()
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func Calls(since Moment, agentPrefix string) ([]Call, error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
-			if strings.HasPrefix(call.Agent, agentPrefix) {
+			if strings.Contains(call.Agent, agent) {
 				all = append(all, call)
 			}
 			return nil

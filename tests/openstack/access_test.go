@@ -101,7 +101,7 @@ func TestViolationsAreRead(t *testing.T) {
 	}
 	want := []Violation{
 		{Kind: "detach-in-use", Volume: "v1", Server: "s1", Detail: "mounted at /data"},
-		{Kind: "detach-in-use", Volume: "v2", Server: "s1", Detail: "open in dd (pid 7)"},
+		{Kind: "detach-in-use", Volume: "v2", Server: "s2", Detail: "open in dd (pid 7)"},
 	}
 	for _, v := range want {
 		if err := recordViolation(v); err != nil {
@@ -120,6 +120,9 @@ func TestViolationsAreRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	if of, err := Violations("s0", "s2"); err != nil || len(of) != 1 || of[0].Volume != "v2" {
+		t.Errorf("at the second server: %v, %v", of, err)
 	}
 }
 

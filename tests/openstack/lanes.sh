@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 logs=$PWD/bin/openstack-tests
 rm -rf "$logs"
 mkdir -p "$logs"
+export FAIRLEAD_BIN=$PWD/bin # the programs under test
 
 lane() { # NAME[:PATTERN]...
   local test name pattern log begin verdict

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -29,15 +30,18 @@ func recordViolation(v Violation) error {
 	return appendLine(violationsFile(), string(line))
 }
 
-// Violations are all that were recorded since Up made the state, the oldest first.
-func Violations() ([]Violation, error) {
+// Violations are those at the servers with these ids, of all servers if there are none, since Up made the state; the oldest
+// first. Other tests use the cloud at the same time.
+func Violations(servers ...string) ([]Violation, error) {
 	var all []Violation
 	err := eachLine(violationsFile(), 0, func(line []byte) error {
 		var v Violation
 		if err := json.Unmarshal(line, &v); err != nil {
 			return fmt.Errorf("%s: %w: %s", violationsFile(), err, line)
 		}
-		all = append(all, v)
+		if len(servers) == 0 || slices.Contains(servers, v.Server) {
+			all = append(all, v)
+		}
 		return nil
 	})
 	return all, err

@@ -3,18 +3,26 @@ package api
 import (
 	"maps"
 	"net/http"
+	"regexp"
+	"unicode/utf8"
 )
 
-// MaxString is the longest name, key or value that Nova and Cinder take, in bytes.
+// MaxString is the longest name, key or value that Nova and Cinder take, in characters.
 const MaxString = 255
 
-// CheckMetadata refuses the pairs that Nova and Cinder refuse.
-func CheckMetadata(metadata map[string]string) error {
+// The keys that pairs of metadata may have: Nova's and Cinder's (parameter_types.py).
+var (
+	ServerKeys = regexp.MustCompile(`^[a-zA-Z0-9-_:. ]{1,255}$`)
+	VolumeKeys = regexp.MustCompile(`^[a-zA-Z0-9-_:. /]{1,255}$`)
+)
+
+// CheckMetadata refuses the pairs that Nova or Cinder refuses.
+func CheckMetadata(metadata map[string]string, keys *regexp.Regexp) error {
 	for k, v := range metadata {
-		if k == "" || len(k) > MaxString {
-			return BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. Keys have 1 to %d characters", k, v, MaxString)
+		if !keys.MatchString(k) {
+			return BadRequest("Invalid input for field/attribute metadata. Value: {'%s': '%s'}. '%s' does not match any of the regexes: '%s'", k, v, k, keys)
 		}
-		if len(v) > MaxString {
+		if utf8.RuneCountInString(v) > MaxString {
 			return BadRequest("Invalid input for field/attribute %s. Value: %s. '%s' is too long", k, v, v)
 		}
 	}
@@ -25,7 +33,7 @@ func CheckMetadata(metadata map[string]string) error {
 type EditMetadata func(r *Request, edit func(present map[string]string) map[string]string) (map[string]string, error)
 
 // SetMetadataItem handles a request that sets the one pair of an object's metadata which the path names.
-func SetMetadataItem(change EditMetadata) Handler {
+func SetMetadataItem(keys *regexp.Regexp, change EditMetadata) Handler {
 	return func(r *Request) (int, any, error) {
 		var body struct {
 			Meta map[string]string `json:"meta"`
@@ -37,7 +45,7 @@ func SetMetadataItem(change EditMetadata) Handler {
 		if _, ok := body.Meta[key]; !ok || len(body.Meta) != 1 {
 			return 0, nil, BadRequest("Request body and URI mismatch")
 		}
-		if err := CheckMetadata(body.Meta); err != nil {
+		if err := CheckMetadata(body.Meta, keys); err != nil {
 			return 0, nil, err
 		}
 		_, err := change(r, func(present map[string]string) map[string]string {
@@ -53,7 +61,7 @@ func SetMetadataItem(change EditMetadata) Handler {
 }
 
 // SetMetadata handles a request that merges pairs into an object's metadata, or replaces all of it.
-func SetMetadata(replace bool, change EditMetadata) Handler {
+func SetMetadata(replace bool, keys *regexp.Regexp, change EditMetadata) Handler {
 	return func(r *Request) (int, any, error) {
 		var body struct {
 			Metadata map[string]string `json:"metadata"`
@@ -64,7 +72,7 @@ func SetMetadata(replace bool, change EditMetadata) Handler {
 		if body.Metadata == nil {
 			return 0, nil, BadRequest("Invalid input for field/attribute metadata. Value: None. 'metadata' is a required property")
 		}
-		if err := CheckMetadata(body.Metadata); err != nil {
+		if err := CheckMetadata(body.Metadata, keys); err != nil {
 			return 0, nil, err
 		}
 		now, err := change(r, func(present map[string]string) map[string]string {

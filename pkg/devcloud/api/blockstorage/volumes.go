@@ -123,7 +123,7 @@ func checkStrings(name string, description *string, metadata map[string]string) 
 			return api.BadRequest("Invalid input received: %s has %d characters, more than %d.", text.what, n, api.MaxString)
 		}
 	}
-	return api.CheckMetadata(metadata)
+	return api.CheckMetadata(metadata, api.VolumeKeys)
 }
 
 func orEmpty(text *string) string {

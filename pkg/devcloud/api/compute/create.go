@@ -129,7 +129,7 @@ func (in createServer) check(r *api.Request) error {
 			return api.BadRequest("Invalid input for field/attribute block_device_mapping_v2: this cloud boots no server from a volume.")
 		}
 	}
-	return api.CheckMetadata(in.Metadata)
+	return api.CheckMetadata(in.Metadata, api.ServerKeys)
 }
 
 // decode reads the named member of a request's body and refuses attributes that it may not have.
