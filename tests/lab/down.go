@@ -63,19 +63,7 @@ func down(ctx context.Context) error {
 }
 
 // killProcesses kills at once: nothing they keep outlives the lab.
-func killProcesses(ctx context.Context) error {
-	marked, err := proc.Marked(layout.MarkVariable)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var errs []error
-	for _, id := range marked {
-		errs = append(errs, id.Kill(ctx))
-	}
-	return errors.Join(errs...)
-}
+func killProcesses(ctx context.Context) error { return proc.KillMarked(ctx, layout.MarkVariable) }
 
 func stopNodes(ctx context.Context) error {
 	for i := 1; i <= layout.MaxNodes; i++ {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fairlead-io/fairlead/pkg/devcloud/dataplane/disk"
 	"github.com/fairlead-io/fairlead/tests/lab/proc"
@@ -43,7 +42,7 @@ func down(ctx context.Context) error {
 	if err := os.RemoveAll(upFile()); err != nil { // from here on it is no stack
 		return err
 	}
-	if err := killMarked(ctx, markVariable); err != nil {
+	if err := proc.KillMarked(ctx, markVariable); err != nil {
 		return err
 	}
 	if err := disk.Cleanup(ctx, Dir()); err != nil {
@@ -63,26 +62,6 @@ func down(ctx context.Context) error {
 		return fmt.Errorf("left behind:\n  %s", strings.Join(left, "\n  "))
 	}
 	return nil
-}
-
-// killMarked kills at once, and again what was being forked or showed no environment because it just became another
-// program, until nothing was seen twice.
-func killMarked(ctx context.Context, mark string) error {
-	quiet := 0
-	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
-		marked, err := proc.Marked(mark)
-		if err != nil {
-			return false, err
-		}
-		var errs []error
-		for _, id := range marked {
-			errs = append(errs, id.Kill(ctx))
-		}
-		if quiet++; len(marked) > 0 {
-			quiet = 0
-		}
-		return quiet == 2, errors.Join(errs...)
-	})
 }
 
 // Leftovers names everything of the stack that is on this machine now. After Down it is empty.

@@ -166,7 +166,7 @@ func checkHealing(t *testing.T, up func()) {
 	p.detach(t, volume, p.Servers[0])
 	_ = p.attach(t, volume, p.Servers[0])
 
-	if err := killMarked(t.Context(), markVariable); err != nil {
+	if err := proc.KillMarked(t.Context(), markVariable); err != nil {
 		t.Fatal(err)
 	}
 	up()

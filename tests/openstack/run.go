@@ -116,7 +116,7 @@ func (u unit) start(ctx context.Context) error {
 	if _, err := proc.Read(pidFile(u.name)); err == nil {
 		return nil
 	}
-	if err := killMarked(ctx, markVariable+"="+u.name); err != nil {
+	if err := proc.KillMarked(ctx, markVariable+"="+u.name); err != nil {
 		return err
 	}
 	if u.prepare != nil {

@@ -171,7 +171,7 @@ func TestAServiceIsStartedAnewWithoutItsOldWorkers(t *testing.T) {
 	if err != nil {
 		t.Errorf("%d processes, want a master and a worker: %v", count, err)
 	}
-	if err := killMarked(t.Context(), markVariable+"="+u.name); err != nil {
+	if err := proc.KillMarked(t.Context(), markVariable+"="+u.name); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // ID names one process for ever: pids are used again, a pid together with a start time is not.
@@ -167,6 +169,26 @@ func Marked(variable string) ([]ID, error) {
 		}
 	}
 	return found, nil
+}
+
+// KillMarked kills those processes at once, and again what was being forked or showed no environment because it just became
+// another program, until none was seen twice.
+func KillMarked(ctx context.Context, variable string) error {
+	quiet := 0
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		marked, err := Marked(variable)
+		if err != nil {
+			return false, err
+		}
+		var errs []error
+		for _, id := range marked {
+			errs = append(errs, id.Kill(ctx))
+		}
+		if quiet++; len(marked) > 0 {
+			quiet = 0
+		}
+		return quiet == 2, errors.Join(errs...)
+	})
 }
 
 func hasVariable(environ []byte, variable string) bool {

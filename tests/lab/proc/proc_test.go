@@ -3,6 +3,7 @@ package proc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,9 +72,10 @@ func TestAStartedProcessIsFoundAndKilled(t *testing.T) {
 	if got, err := Read(pidFile); err != nil || got != id {
 		t.Errorf("pid file says %+v, %v; started %+v", got, err, id)
 	}
-	if got, err := Marked(variable); err != nil || len(got) != 1 || got[0] != id {
-		t.Errorf("marked: %+v, %v", got, err)
-	}
+	eventually(t, "it is found by its environment", func() bool { // which is empty while it becomes another program
+		got, err := Marked(variable)
+		return err == nil && len(got) == 1 && got[0] == id
+	})
 	if err := id.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -94,16 +96,42 @@ func TestAStartedProcessIsFoundAndKilled(t *testing.T) {
 func TestAProcessCanGetAnEnvironmentOfItsOwn(t *testing.T) {
 	t.Setenv("PROC_TEST_OF_OURS", "1")
 	dir := t.TempDir()
-	log := filepath.Join(dir, "log")
-	id, err := Start(Spec{Args: []string{"/usr/bin/env"}, Env: []string{"A=1"}, EnvAlone: true, Log: log, PIDFile: filepath.Join(dir, "pid")})
+	id, err := Start(Spec{
+		Args: []string{"sleep", "1000"}, Env: []string{"A=1"}, EnvAlone: true,
+		Log: filepath.Join(dir, "log"), PIDFile: filepath.Join(dir, "pid"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id.Alive() {
-		time.Sleep(time.Millisecond)
+	t.Cleanup(func() { _ = id.Kill(context.Background()) })
+	var environ []byte
+	eventually(t, "its environment can be read", func() bool {
+		environ, err = os.ReadFile(fmt.Sprintf("/proc/%d/environ", id.PID))
+		return err == nil && len(environ) > 0
+	})
+	if string(environ) != "A=1\x00" {
+		t.Errorf("its environment is %q", environ)
 	}
-	if out, err := os.ReadFile(log); err != nil || string(out) != "A=1\n" {
-		t.Errorf("its environment is %q, %v", out, err)
+}
+
+// eventually looks until it holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+func TestKillMarkedKillsWhatIsForkedMeanwhile(t *testing.T) {
+	variable := "PROC_TEST_" + strings.ToUpper(filepath.Base(t.TempDir()))
+	start(t, "while true; do sleep 1000 & sleep 0.001; done", variable+"=1")
+	if err := KillMarked(t.Context(), variable); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Marked(variable); err != nil || len(got) > 0 {
+		t.Errorf("left: %v, %v", got, err)
 	}
 }
 
@@ -122,7 +150,7 @@ func TestAPidThatWasUsedAgainIsLeftAlone(t *testing.T) {
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
-	id, _ := start(t, "trap '' TERM; while :; do sleep 1000; done")
+	id, _ := start(t, "trap '' TERM; exec sleep 1000")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	for !ignoresTerm(t, id) {
