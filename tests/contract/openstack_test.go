@@ -23,10 +23,10 @@ var faultNames = map[string]string{
 
 // newOpenStack makes a project with two servers on the real services. It is removed with the test; it is an error if the
 // cases left anything in it.
-func newOpenStack(t *testing.T) *Cloud {
+func newOpenStack(t *testing.T, name string) *Cloud {
 	t.Helper()
 	own, err := tenant.New(t.Context(), tenant.Options{
-		CloudsFile: stack.CloudsFile(), Name: "contract",
+		CloudsFile: stack.CloudsFile(), Name: name,
 		Servers: []tenant.Server{{Name: "server-0", Zone: "az1"}, {Name: "server-1", Zone: "az1"}},
 	})
 	if err != nil {

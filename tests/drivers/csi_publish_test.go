@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -21,18 +22,18 @@ var publishCases = map[string]func(*testing.T, *controller){
 	"a multiattach volume is on one server only":           publishMultiattach,
 }
 
-// on checks where the cloud has a volume.
+// on checks where the cloud has a volume. Nova forgets an attachment moments after Cinder has.
 func (c *controller) on(t *testing.T, id string, want ...string) {
 	t.Helper()
-	var have []string
-	for _, s := range c.servers {
-		if slices.Contains(c.attached(t, s), id) {
-			have = append(have, s)
+	eventually(t, settleTime, fmt.Sprintf("Nova has volume %s on %v", id, want), func() bool {
+		var have []string
+		for _, s := range c.servers {
+			if slices.Contains(c.attached(t, s), id) {
+				have = append(have, s)
+			}
 		}
-	}
-	if !slices.Equal(have, want) {
-		t.Errorf("volume %s is on %v, want %v", id, have, want)
-	}
+		return slices.Equal(have, want)
+	})
 	v, _ := c.volume(t, id)
 	if (v.Status == "in-use") != (len(want) > 0) || len(v.Attachments) != len(want) {
 		t.Errorf("volume %s is %s with attachments %+v, want it on %v", id, v.Status, v.Attachments, want)

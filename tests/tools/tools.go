@@ -60,6 +60,7 @@ var registry = map[string]Tool{
 	"provisioner":   {Packages: []string{"tool"}, Flags: []string{"-ldflags", "-s -w -X main.version=v6.3.0"}, Cold: "about 3 minutes"},
 	"helm":          {Packages: []string{"tool"}, Flags: stripped, Cold: "about a minute"},
 	"golangci-lint": {Packages: []string{"tool"}, Flags: stripped, Cold: "about a minute"},
+	"gotestsum":     {Packages: []string{"tool"}, Flags: stripped, Cold: "about 10 seconds"},
 }
 
 func hyperkubeLinks() map[string]string {
