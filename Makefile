@@ -65,7 +65,7 @@ e2e: images ## The lab's own life; the demo's steps, bad input and kill -9 tests
 
 # The tests on the real OpenStack run in lanes side by side: most of their time the cloud works or is waited for. In a lane one
 # follows another; each makes a project of its own. What also runs on devcloud alone is part of make test.
-OPENSTACK_LANES := contract drivers:CSIControllerOnOpenStack,drivers:PreflightOnOpenStack,conformance:OpenStack,cli:TestOpenStack drivers:Amphora drivers:OVN
+OPENSTACK_LANES := contract drivers:CSIControllerOnOpenStack,drivers:PreflightOnOpenStack,conformance:OpenStack drivers:Amphora drivers:OVN,cli:TestOpenStack
 
 .PHONY: test-openstack
 test-openstack: packages build ## The API contract on both clouds; provider, command line and drivers on the real OpenStack, which it leaves as it found it, up or not

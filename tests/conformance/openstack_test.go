@@ -45,7 +45,7 @@ func TestOpenStackConforms(t *testing.T) {
 			Zone: "az1", OverQuotaGiB: quotaGiB + 1, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 			Members: [2]string{own.Servers[0].Address, own.Servers[1].Address},
 			Fail:    failDriver(own), Hold: holdOctavia(own),
-			Pause: func() { time.Sleep(100 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
+			Pause: func() { time.Sleep(500 * time.Millisecond) }, Timeout: 2 * time.Minute, Requests: received(t),
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,45 +29,30 @@ func TestContract(t *testing.T) {
 	seen := newSummary()
 	t.Run("OpenStack", func(t *testing.T) {
 		stack.Need(t)
-		const atOnce = 2 // areas, each in a project where nothing else goes on meanwhile
-		projects := make(chan *Cloud, atOnce)
-		for i := range atOnce {
-			projects <- newOpenStack(t, fmt.Sprint("contract-", i))
-		}
-		for _, area := range areas {
-			t.Run(area.Name, func(t *testing.T) {
-				t.Parallel()
-				c := <-projects
-				defer func() { projects <- c }()
-				runCases(t, area, func(t *testing.T, one Case) {
-					outcome := run(t.Context(), one, c)
-					if *update && outcome.Passed() {
-						recordings[area.Name][one.Name] = outcome.Exchanges
-					}
-					seen.passed(seen.real, area, one, judge(t, outcome, recordings[area.Name][one.Name]))
-				})
-			})
-		}
+		c := newOpenStack(t)
+		runAreas(t, func(t *testing.T, area Area, one Case) {
+			outcome := run(t.Context(), one, c)
+			if *update && outcome.Passed() {
+				recordings[area.Name][one.Name] = outcome.Exchanges
+			}
+			seen.real[key(area, one)] = judge(t, outcome, recordings[area.Name][one.Name])
+		})
 	})
 	if *update && stack.Enabled() {
 		writeRecordings(t, recordings)
 	}
 	t.Run("devcloud", func(t *testing.T) {
 		c := newDevcloud(t)
-		for _, area := range areas {
-			t.Run(area.Name, func(t *testing.T) {
-				runCases(t, area, func(t *testing.T, one Case) {
-					outcome := run(t.Context(), one, c)
-					if one.Differs == "" {
-						seen.passed(seen.devcloud, area, one, judge(t, outcome, recordings[area.Name][one.Name]))
-						return
-					}
-					if seen.passed(seen.devcloud, area, one, outcome.Passed()); outcome.Passed() {
-						t.Errorf("it passes: the reason to differ is out of date: %s", one.Differs)
-					}
-				})
-			})
-		}
+		runAreas(t, func(t *testing.T, area Area, one Case) {
+			outcome := run(t.Context(), one, c)
+			if one.Differs == "" {
+				seen.devcloud[key(area, one)] = judge(t, outcome, recordings[area.Name][one.Name])
+				return
+			}
+			if seen.devcloud[key(area, one)] = outcome.Passed(); outcome.Passed() {
+				t.Errorf("it passes: the reason to differ is out of date: %s", one.Differs)
+			}
+		})
 	})
 	if stack.Enabled() {
 		seen.document(t)
@@ -89,9 +73,13 @@ func judge(t *testing.T, outcome Outcome, recorded []Exchange) bool {
 	return len(differences) == 0
 }
 
-func runCases(t *testing.T, area Area, prove func(t *testing.T, one Case)) {
-	for _, one := range area.Cases {
-		t.Run(one.Name, func(t *testing.T) { prove(t, one) })
+func runAreas(t *testing.T, prove func(t *testing.T, area Area, one Case)) {
+	for _, area := range areas {
+		t.Run(area.Name, func(t *testing.T) {
+			for _, one := range area.Cases {
+				t.Run(one.Name, func(t *testing.T) { prove(t, area, one) })
+			}
+		})
 	}
 }
 

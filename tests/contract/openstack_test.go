@@ -23,10 +23,10 @@ var faultNames = map[string]string{
 
 // newOpenStack makes a project with two servers on the real services. It is removed with the test; it is an error if the
 // cases left anything in it.
-func newOpenStack(t *testing.T, name string) *Cloud {
+func newOpenStack(t *testing.T) *Cloud {
 	t.Helper()
 	own, err := tenant.New(t.Context(), tenant.Options{
-		CloudsFile: stack.CloudsFile(), Name: name,
+		CloudsFile: stack.CloudsFile(), Name: "contract",
 		Servers: []tenant.Server{{Name: "server-0", Zone: "az1"}, {Name: "server-1", Zone: "az1"}},
 	})
 	if err != nil {
@@ -46,7 +46,7 @@ func newOpenStack(t *testing.T, name string) *Cloud {
 		t.Fatal(err)
 	}
 	c := &Cloud{
-		Name: "OpenStack", Poll: 250 * time.Millisecond, ImageID: own.ImageID, FlavorID: "1",
+		Name: "OpenStack", Poll: 500 * time.Millisecond, ImageID: own.ImageID, FlavorID: "1",
 		NetworkID: own.NetworkID, SubnetID: own.SubnetID, ExternalNetworkID: own.ExternalNetworkID,
 		Servers: [2]string{own.Servers[0].ID, own.Servers[1].ID}, Zones: [2]string{"az1", "az2"},
 		VolumeType: "standard", OtherType: "fast", MultiattachType: "multiattach",

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -17,17 +16,7 @@ const (
 )
 
 // summary is what became of every case that ran: whether it passed, by area and name.
-type summary struct {
-	mu             sync.Mutex
-	real, devcloud map[string]bool
-}
-
-// passed notes what became of a case on one of the clouds.
-func (s *summary) passed(cloud map[string]bool, area Area, one Case, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cloud[key(area, one)] = ok
-}
+type summary struct{ real, devcloud map[string]bool }
 
 func newSummary() *summary { return &summary{real: map[string]bool{}, devcloud: map[string]bool{}} }
 

@@ -49,8 +49,8 @@ type project struct {
 
 	// fail makes the cloud give up the next operation of a kind ("volume.attach") after it was accepted.
 	fail func(t *testing.T, operation string)
-	// slow makes the next operation of a kind take that long.
-	slow func(t *testing.T, operation string, d time.Duration)
+	// slow holds up the next operation of a kind until release; devcloud does for some seconds.
+	slow func(t *testing.T, operation string) (release func())
 	// count begins to count the requests of fairlead-csi, Keystone's excluded; what it returns lists those so far.
 	count func(t *testing.T) func() []string
 	// revoke ends all tokens of the project's user, and none of its credentials.
@@ -276,12 +276,13 @@ func (p *project) askDevcloud(w witness.Witness) {
 		}
 		t.Cleanup(func() { _ = w.Heal(cleanup(t)) })
 	}
-	p.slow = func(t *testing.T, operation string, d time.Duration) {
+	p.slow = func(t *testing.T, operation string) func() {
 		t.Helper()
-		if err := w.SetOperationTime(t.Context(), operation, d); err != nil {
+		if err := w.SetOperationTime(t.Context(), operation, 4*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = w.SetTimes(cleanup(t), "default") })
+		return func() {}
 	}
 	p.count = func(t *testing.T) func() []string {
 		t.Helper()
@@ -366,10 +367,18 @@ func failDriver(own *tenant.Tenant) func(t *testing.T, operation string) {
 	}
 }
 
-func slowDriver(own *tenant.Tenant) func(t *testing.T, operation string, d time.Duration) {
-	return func(t *testing.T, operation string, d time.Duration) {
+func slowDriver(own *tenant.Tenant) func(t *testing.T, operation string) func() {
+	return func(t *testing.T, operation string) func() {
 		t.Helper()
-		orderFault(t, operation, openstack.Fault{Sleep: d, Times: 1, Project: own.ProjectID})
+		orderFault(t, operation, openstack.Fault{Hold: true, Project: own.ProjectID})
+		return func() { heal(t, own.ProjectID) }
+	}
+}
+
+func heal(t *testing.T, project string) {
+	t.Helper()
+	if err := openstack.Heal(project); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -378,11 +387,7 @@ func orderFault(t *testing.T, operation string, fault openstack.Fault) {
 	if err := openstack.Inject(driverMethods[operation], fault); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := openstack.Heal(fault.Project); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { heal(t, fault.Project) })
 }
 
 // countCalls counts in the services' own access logs.

@@ -118,7 +118,7 @@ func killedWhileAttaching(t *testing.T, first *controller) {
 	c := first.another(t)
 	v := first.create(t, c.request("interrupted")) // and removed by the first, which lives on
 	id, server := v.GetVolumeId(), c.servers[0]
-	c.slow(t, "volume.attach", 3*time.Second)
+	release := c.slow(t, "volume.attach")
 	answered := make(chan error, 1)
 	go func() { answered <- c.publish(t.Context(), v, server) }()
 	eventually(t, settleTime, "the cloud is attaching", func() bool { return slices.Contains([]string{"reserved", "attaching"}, c.status(t, id)) })
@@ -126,6 +126,7 @@ func killedWhileAttaching(t *testing.T, first *controller) {
 	if err := <-answered; err == nil {
 		t.Fatal("the attach was answered before the controller was killed: make it slower")
 	}
+	release()
 	c.start(t)
 	if err := c.publish(t.Context(), v, server); err != nil {
 		t.Fatal("publish again:", err)
@@ -146,7 +147,7 @@ func killedWhileAttaching(t *testing.T, first *controller) {
 
 func killedWhileCreating(t *testing.T, first *controller) {
 	c := first.another(t)
-	c.slow(t, "volume.create", 3*time.Second)
+	release := c.slow(t, "volume.create")
 	answered := make(chan error, 1)
 	go func() {
 		_, err := c.CreateVolume(t.Context(), c.request("born-twice"))
@@ -164,6 +165,7 @@ func killedWhileCreating(t *testing.T, first *controller) {
 	if err := <-answered; err == nil {
 		t.Fatal("the creation was answered before the controller was killed: make it slower")
 	}
+	release()
 	c.start(t)
 	resp, err := c.CreateVolume(t.Context(), c.request("born-twice"))
 	if err != nil {
@@ -177,10 +179,11 @@ func killedWhileCreating(t *testing.T, first *controller) {
 
 func callerGone(t *testing.T, c *controller) {
 	v := c.create(t, c.request("patient"))
-	c.slow(t, "volume.attach", 4*time.Second)
+	release := c.slow(t, "volume.attach")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	refused(t, "publish in two seconds", c.publish(ctx, v, c.servers[0]), codes.DeadlineExceeded, "the disk is still")
+	release()
 	if err := c.publish(t.Context(), v, c.servers[0]); err != nil {
 		t.Fatal("publish again:", err)
 	}
