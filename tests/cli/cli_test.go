@@ -15,7 +15,6 @@ import (
 	"github.com/fairlead-io/fairlead/pkg/devcloud"
 	"github.com/fairlead-io/fairlead/tests/openstack"
 	"github.com/fairlead-io/fairlead/tests/tenant"
-	"github.com/fairlead-io/fairlead/tests/tools"
 )
 
 var update = flag.Bool("update", false, "with -openstack: record what it answers; always: write the documentation")
@@ -45,15 +44,13 @@ func TestOpenStackAnswersAsRecorded(t *testing.T) {
 	report(t, readRecording(t), live, nil)
 }
 
-// needProgram installs the command line for a run with -openstack, and skips without it otherwise.
+// needProgram skips without the command line, which make test and openstack up install.
 func needProgram(t *testing.T) {
 	t.Helper()
-	if openstack.Enabled() {
-		if err := tools.InstallPackages(t.Context(), os.Stderr, Packages...); err != nil {
+	if _, err := os.Stat(Program); err != nil {
+		if openstack.Enabled() {
 			t.Fatal(err)
 		}
-	}
-	if _, err := os.Stat(Program); err != nil {
 		t.Skipf("%s is not installed: apt-get install %s", Program, strings.Join(Packages, " "))
 	}
 }

@@ -258,6 +258,7 @@ func balancerBusy(t *testing.T, s *suite) {
 	release := func() {}
 	if s.Hold != nil {
 		release = s.Hold(t)
+		t.Cleanup(release)
 	}
 	if err := s.Cloud.SetLoadBalancerTags(ctx, lb.ID, lb.Tags); err != nil {
 		t.Fatal(err)
